@@ -1,0 +1,7 @@
+//! Data subject requests over Visual Studio App Center data.
+
+pub mod appcenter;
+pub mod clock;
+pub mod domain;
+pub mod search;
+pub mod storage;

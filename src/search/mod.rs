@@ -1,0 +1,1 @@
+//! Finding people in exported data: a pure engine, no I/O.
