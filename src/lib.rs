@@ -2,6 +2,8 @@
 
 pub mod appcenter;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod search;
 pub mod storage;
+pub mod workflow;
