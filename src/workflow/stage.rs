@@ -81,6 +81,10 @@ pub enum Step {
     Find,
     /// From the first pass to install IDs.
     Resolve,
+    /// A pass for what names reports of which only a part was found, such as an attachment: it tells their installs.
+    Link,
+    /// From that pass to install IDs.
+    Relate,
     /// Second pass: every row and report of the installs found, and who else used them.
     Widen,
     /// From both passes to the plan.
@@ -103,10 +107,12 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Configure,
         Self::Find,
         Self::Resolve,
+        Self::Link,
+        Self::Relate,
         Self::Widen,
         Self::Plan,
         Self::Approval,
@@ -123,8 +129,10 @@ impl Step {
     pub fn function(self) -> Option<Function> {
         Some(match self {
             Self::Configure => Function::ExportConfigure,
-            Self::Find | Self::Widen | Self::Recheck => Function::BlobSearch,
-            Self::Resolve | Self::Plan | Self::Settle => Function::InstallIdResolve,
+            Self::Find | Self::Link | Self::Widen | Self::Recheck => Function::BlobSearch,
+            Self::Resolve | Self::Relate | Self::Plan | Self::Settle => {
+                Function::InstallIdResolve
+            },
             Self::Approval => return None,
             Self::Collect => Function::Collect,
             Self::Block => Function::Block,
@@ -146,6 +154,8 @@ impl Step {
             Self::Configure => "configure",
             Self::Find => "find",
             Self::Resolve => "resolve",
+            Self::Link => "link",
+            Self::Relate => "relate",
             Self::Widen => "widen",
             Self::Plan => "plan",
             Self::Approval => "approval",

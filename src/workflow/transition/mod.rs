@@ -22,7 +22,9 @@ pub enum Event {
         /// Items failed.
         failed: u64,
     },
-    /// The first pass found installs that were not known: a second pass is needed.
+    /// Only parts of some reports were found: a pass for what names them is needed.
+    LinksToFind,
+    /// Installs were found that were not known: a second pass is needed.
     MoreToFind,
     /// The plan was stored.
     Planned {
@@ -59,6 +61,7 @@ impl Event {
         match self {
             Self::Accepted => "accepted",
             Self::Joined { .. } => "joined",
+            Self::LinksToFind => "links_to_find",
             Self::MoreToFind => "more_to_find",
             Self::Planned { .. } => "planned",
             Self::Approved(_) => "approved",
@@ -92,8 +95,8 @@ enum To {
 /// The table: from where, by what, to where.
 fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option<To> {
     use Step::{
-        Aggregate, Approval, Block, Collect, Configure, Delete, Find, Plan, Recheck, Resolve,
-        Settle, Widen,
+        Aggregate, Approval, Block, Collect, Configure, Delete, Find, Link, Plan, Recheck, Relate,
+        Resolve, Settle, Widen,
     };
     let to = match (at, event) {
         (None, Event::Accepted) if status == Status::Received => To::Step(Configure),
@@ -104,7 +107,9 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
             },
         ) => To::Step(Find),
         (Some(Find), Event::Joined { step: Find, .. }) => To::Step(Resolve),
-        (Some(Resolve), Event::MoreToFind) => To::Step(Widen),
+        (Some(Resolve), Event::LinksToFind) => To::Step(Link),
+        (Some(Link), Event::Joined { step: Link, .. }) => To::Step(Relate),
+        (Some(Resolve | Relate), Event::MoreToFind) => To::Step(Widen),
         (Some(Widen), Event::Joined { step: Widen, .. }) => To::Step(Plan),
         (
             Some(Resolve | Plan),
@@ -112,7 +117,7 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
                 has_items: false, ..
             },
         ) => To::Step(Aggregate),
-        (Some(Resolve | Plan), Event::Planned { .. }) => match kind {
+        (Some(Resolve | Relate | Plan), Event::Planned { .. }) => match kind {
             Kind::Delete => To::Step(Approval),
             Kind::Export => To::Step(Collect),
         },
@@ -190,7 +195,7 @@ pub fn next(
                 record.subject = None;
             }
         }
-        Event::Accepted | Event::MoreToFind | Event::Rejected | Event::Cancelled => {}
+        Event::Accepted | Event::LinksToFind | Event::MoreToFind | Event::Rejected | Event::Cancelled => {}
     }
     record.updated_at = now;
     match to {
