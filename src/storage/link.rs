@@ -15,7 +15,7 @@ use super::{Container, Error, names};
 /// Version of the signature's format.
 const SAS_VERSION: &str = "2021-12-02";
 /// Longest validity; a key for signatures by identity lives no longer.
-const MAX_VALID: Duration = Duration::from_hours(7 * 24);
+const MAX_VALID: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The key for a signature by identity is asked for from a little earlier, since clocks differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 

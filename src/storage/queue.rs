@@ -18,7 +18,7 @@ use super::error::{answer, is_missing};
 /// Longest text that fits into a message of 64 KiB once it is base64.
 const MAX_TEXT: usize = 48 * 1024;
 /// Longest delay that storage takes.
-const MAX_DELAY: Duration = Duration::from_hours(7 * 24);
+const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Most messages that storage gives at once.
 const MAX_RECEIVED: u8 = 32;
 

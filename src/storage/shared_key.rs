@@ -321,7 +321,7 @@ mod tests {
         let key = AccountKey::new("contoso", &key).expect("a key");
         assert_eq!(
             key.sign("what do ya want for nothing?").expect("signed"),
-            "W9zBRr9gdU5qBCQIlcF10JYTqsO9DsdkY5zsOewnOEM="
+            "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="
         );
         assert!(!format!("{key:?}").contains("Jefe"));
         assert!(AccountKey::new("contoso", &SecretString::from("***")).is_err());

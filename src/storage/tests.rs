@@ -169,7 +169,6 @@ async fn odd_names_are_names() -> Result<(), Error> {
         "semi;colon,comma:at@eq=$!'()*",
         "quote\"<tag>",
         "trailing.",
-        "x\\y",
     ];
     odd.sort_unstable();
     for name in &odd {
@@ -420,15 +419,15 @@ async fn a_wrong_key_is_denied_and_no_server_is_transient() {
     let emulator = Emulator::start().await;
     let connection = emulator.raw.connection_string();
     let wrong = connection.replace(emulator.raw.key(), "d3Jvbmc=");
-    let error = open(&wrong).container("c").read("b", 1).await;
+    let error = open(&wrong).container("work").read("b", 1).await;
     let error = error.expect_err("the key is wrong");
     assert!(matches!(error, Error::Denied(_)), "{error:?}");
-    let error = open(&wrong).queue("q").send("x", Duration::ZERO).await;
+    let error = open(&wrong).queue("delete").send("x", Duration::ZERO).await;
     assert!(matches!(error, Err(Error::Denied(_))), "{error:?}");
 
     drop(emulator.azurite);
     let nobody = open(&connection);
-    let error = nobody.container("c").read("b", 1).await;
+    let error = nobody.container("work").read("b", 1).await;
     let error = error.expect_err("nobody is there");
     assert!(matches!(error, Error::Transient(_)), "{error:?}");
 }
