@@ -156,6 +156,7 @@ where
         }
         if progress {
             slice.state.tries = 0;
+            slice.state.failing_since = None;
         }
         slice.set_body(&items)?;
         cx.app.store.save_slice(slice).await?;

@@ -15,6 +15,7 @@ pub mod export_configure;
 pub mod install_id_resolve;
 pub mod intake;
 pub mod intake_queue;
+pub mod planned;
 pub mod requests;
 pub mod setup;
 pub mod sweep;

@@ -104,10 +104,17 @@ pub fn collected(app: &AppRef, error: &ErrorId, part: &str) -> String {
     format!("{}{error}/{part}", collected_prefix(app))
 }
 
-/// How often `sweep` sent the poison messages of a request's step again.
+/// How often `sweep` sent poison messages of a request again.
 #[must_use]
-pub fn poison_count(id: &RequestId, run: u32, step: Step) -> String {
-    format!("sweep/poison/{id}/{run:03}-{}.json", step.name())
+pub fn poison_prefix(id: &RequestId) -> String {
+    format!("sweep/poison/{id}/")
+}
+
+/// How often it sent those of one slice again, or of the cutting of a step.
+#[must_use]
+pub fn poison_count(id: &RequestId, run: u32, step: Step, slice: Option<u32>) -> String {
+    let slice = slice.map_or_else(|| "cut".to_owned(), |slice| slice.to_string());
+    format!("{}{run:03}-{}-{slice}.json", poison_prefix(id), step.name())
 }
 
 /// The same for one app and day.

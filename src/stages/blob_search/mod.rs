@@ -11,7 +11,7 @@ mod scan;
 
 pub use days::{AppDays, Memo};
 pub use needles::{Needles, load as load_needles};
-pub use pass::search_day;
+pub use pass::{DayPass, count_failure, search_day, tries, waiting_slices};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,9 @@ pub(super) async fn cut(
     step: Step,
 ) -> Result<CutOutcome, StageError> {
     let setups = setup::load(cx.app, record).await?;
+    if step == Step::Recheck {
+        needles::prepare_recheck(cx, record).await?;
+    }
     let memo = days::discover(cx, &setups).await?;
     let since = match step {
         Step::Recheck => Some(search_began(record).saturating_sub(RECHECK_MARGIN).unwrap_or(Timestamp::MIN)),

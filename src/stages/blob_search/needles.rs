@@ -7,7 +7,8 @@ use crate::app::App;
 use crate::domain::hit::Reason;
 use crate::domain::{InstallId, Subject};
 use crate::search::{Hit as Found, Identifiers, Kind, Strength};
-use crate::stages::StageError;
+use crate::stages::planned::read_plan;
+use crate::stages::{Context, StageError};
 use crate::work::names;
 use crate::workflow::{Record, Step};
 
@@ -105,4 +106,24 @@ pub async fn load(app: &App, record: &Record, step: Step) -> Result<Needles, Sta
                 .ok_or_else(|| StageError::permanent("what to search for was not stored"))
         }
     }
+}
+
+/// Stores what the search after the block looks for: the person, and every install of the plan.
+///
+/// # Errors
+/// When it cannot be stored.
+pub(super) async fn prepare_recheck(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let mut subject = record.subject.clone().unwrap_or_default();
+    let installs = plan.installs.iter().map(|install| install.install_id);
+    subject.install_ids.extend(installs);
+    subject.install_ids.sort_unstable();
+    subject.install_ids.dedup();
+    let needles = Needles {
+        subject,
+        ..Needles::default()
+    };
+    let name = name(record, Step::Recheck);
+    cx.app.store.create_json(&name, "needles", &needles).await?;
+    Ok(())
 }

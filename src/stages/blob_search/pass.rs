@@ -15,9 +15,9 @@ use crate::domain::{AppRef, Kind, RequestId};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError};
 use crate::storage::{self, Entry};
-use crate::work::{Finished, Slice, SliceEnd, names};
+use crate::work::{Error, Finished, Slice, SliceEnd, names};
 use crate::workflow::join::{Root, SliceMark};
-use crate::workflow::{Event, Record};
+use crate::workflow::{Event, Record, Step};
 
 /// Blobs that are read at once.
 const PARALLEL: usize = 8;
@@ -380,4 +380,25 @@ fn stream_name(stream: Stream) -> &'static str {
         Stream::Attachments => "attachments",
         Stream::Other => "other",
     }
+}
+
+/// The open slices of one app and day, of every request that waits for it.
+///
+/// # Errors
+/// When stored state cannot be read.
+pub async fn waiting_slices(
+    cx: Context<'_>,
+    app: &AppRef,
+    day: Date,
+) -> Result<Vec<(RequestId, u32, Step, u32)>, Error> {
+    let seats = seats(cx, app, day, &mut DayPass::default()).await;
+    let (seats, _app_id) = match seats {
+        Ok(seats) => seats,
+        Err(StageError::Work(error)) => return Err(error),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let slices = seats.into_iter().map(|seat| seat.slice);
+    Ok(slices
+        .map(|slice| (slice.request, slice.run, slice.step, slice.number))
+        .collect())
 }

@@ -13,22 +13,19 @@ pub mod settle;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use self::attribute::Lookups;
 use self::decide::LargeLimits;
 use self::fold::Findings;
 use super::blob_search::Needles;
+use super::planned::{read_plan, sha256};
 use super::setup::{self, AppSetup};
 use super::{Context, Outcome, StageError};
 use crate::domain::plan::{Action, Counts, Coverage, Plan, SCHEMA};
 use crate::domain::{AppRef, InstallId, Kind, Subject};
-use crate::work::{Error, Slice, SliceEnd, names};
+use crate::work::{Slice, SliceEnd, names};
 use crate::workflow::record::PlanRef;
 use crate::workflow::{Event, Record, Step};
-
-/// Largest plan that is read back, in bytes.
-pub(super) const MAX_PLAN: usize = 256 * 1024 * 1024;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
@@ -283,42 +280,6 @@ async fn store_plan(
         counts: stored.counts,
         large: stored.large,
     })
-}
-
-/// Reads the plan of the current run, and its exact bytes.
-///
-/// # Errors
-/// When there is none, or it is not the one that the record names.
-pub async fn read_plan(
-    cx: Context<'_>,
-    record: &Record,
-) -> Result<(Plan, bytes::Bytes), StageError> {
-    let name = names::plan(&record.id, record.run);
-    let read = cx.app.store.container().read(&name, MAX_PLAN).await;
-    let corrupt = |reason: &str| Error::Corrupt {
-        what: "the plan",
-        reason: reason.to_owned(),
-    };
-    let stored = read
-        .map_err(Error::from)?
-        .ok_or_else(|| corrupt("it is missing"))?;
-    if let Some(reference) = &record.plan
-        && reference.sha256 != sha256(&stored.bytes)
-    {
-        return Err(corrupt("it is not the one that was made: its hash differs").into());
-    }
-    let plan = serde_json::from_slice(&stored.bytes)
-        .map_err(|error| corrupt(&format!("column {}", error.column())))?;
-    Ok((plan, stored.bytes))
-}
-
-/// SHA-256 as lower-case hex.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Ends a plan that cannot be made: the request fails, with the reason.

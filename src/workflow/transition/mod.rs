@@ -230,6 +230,16 @@ pub fn next(
     }
 }
 
+/// Ends a request that cannot be done, from wherever it is.
+pub fn fail(record: &mut Record, reason: &str, now: Timestamp) {
+    record.status = Status::Failed;
+    record.step = None;
+    record.ended_at = Some(now);
+    record.updated_at = now;
+    record.exceptions.push(reason.to_owned());
+    record.note(now, Status::Failed.name(), None, Some(reason));
+}
+
 /// The messages that (again) start the work of the record's step. A redelivered message sends them once more.
 #[must_use]
 pub fn wake(record: &Record) -> Vec<Message> {
