@@ -14,6 +14,9 @@ const AHEAD: Duration = Duration::from_millis(250);
 /// Share of the budget that is taken ahead of demand at most, so that a dying process loses no more.
 const AHEAD_SHARE: u64 = 100;
 
+/// No hold is longer.
+const MAX_CLOSED: Duration = Duration::from_secs(24 * 3600);
+
 /// What a process can say by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -30,11 +33,18 @@ pub(super) enum Known {
 pub(super) struct Local {
     slices: VecDeque<Slice>,
     unused: Vec<Grant>,
-    closed_until: Timestamp,
+    closed: Option<Closed>,
     unsaved_hold: Option<Timestamp>,
     handed_out: u64,
     counted_since: Option<Instant>,
     per_second: f64,
+}
+
+/// A time and the same by the monotonic clock: when the wall clock is set back, nobody waits for it to catch up.
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    until: Timestamp,
+    instant: Instant,
 }
 
 #[derive(Debug)]
@@ -49,7 +59,7 @@ impl Local {
         Self {
             slices: VecDeque::new(),
             unused: Vec::new(),
-            closed_until: Timestamp::UNIX_EPOCH,
+            closed: None,
             unsaved_hold: None,
             handed_out: 0,
             counted_since: None,
@@ -59,8 +69,8 @@ impl Local {
 
     /// A token if one is in hand and still good.
     pub(super) fn next(&mut self, spec: BudgetSpec, now: Timestamp, instant: Instant) -> Known {
-        if self.closed_until > now {
-            return Known::ClosedUntil(self.closed_until);
+        if let Some(until) = self.closed_until(now, instant) {
+            return Known::ClosedUntil(until);
         }
         while let Some(slice) = self.slices.front_mut() {
             // By both clocks: one stands still while a machine sleeps, the other can be set back.
@@ -124,14 +134,30 @@ impl Local {
         });
     }
 
+    fn closed_until(&self, now: Timestamp, instant: Instant) -> Option<Timestamp> {
+        self.closed
+            .filter(|closed| closed.until > now && closed.instant > instant)
+            .map(|closed| closed.until)
+    }
+
     /// Gives no token before this time.
-    pub(super) fn close_until(&mut self, until: Timestamp) {
-        self.closed_until = self.closed_until.max(until);
+    pub(super) fn close_until(&mut self, until: Timestamp, now: Timestamp, instant: Instant) {
+        if self
+            .closed_until(now, instant)
+            .is_some_and(|closed| closed > until)
+        {
+            return;
+        }
+        let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+        self.closed = Some(Closed {
+            until,
+            instant: instant + wait.min(MAX_CLOSED),
+        });
     }
 
     /// Gives no token before this time, and forgets the ones in hand; the blob is to be told.
-    pub(super) fn hold_until(&mut self, until: Timestamp) {
-        self.close_until(until);
+    pub(super) fn hold_until(&mut self, until: Timestamp, now: Timestamp, instant: Instant) {
+        self.close_until(until, now, instant);
         let held = self.unsaved_hold.map_or(until, |held| held.max(until));
         self.unsaved_hold = Some(held);
         self.unused
@@ -214,7 +240,7 @@ mod tests {
         let mut local = Local::new();
         local.put(spec(), THREE, time(0), start);
         assert_eq!(local.next(spec(), time(0), start), Known::Token);
-        local.hold_until(time(9));
+        local.hold_until(time(9), time(0), start);
         assert_eq!(local.unsaved_hold(), Some(time(9)));
         assert_eq!(
             local.next(spec(), time(1), start),
@@ -226,6 +252,14 @@ mod tests {
         local.saved_hold(time(9));
         assert_eq!(local.unsaved_hold(), None);
         assert_eq!(local.next(spec(), time(9), start), Known::Nothing);
+        // The wall clock was set back by an hour, and nine seconds went by.
+        let later = start + Duration::from_secs(9);
+        assert_eq!(local.next(spec(), time(-3600), later), Known::Nothing);
+        local.close_until(time(-3590), time(-3600), later);
+        assert_eq!(
+            local.next(spec(), time(-3600), later),
+            Known::ClosedUntil(time(-3590))
+        );
     }
 
     #[test]

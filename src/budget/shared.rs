@@ -120,8 +120,9 @@ impl SharedBudget {
                 NEWER_PAUSE
             }
         };
-        let until = self.clock.now().saturating_add(pause);
-        self.local().close_until(until.unwrap_or(Timestamp::MAX));
+        let now = self.clock.now();
+        let until = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        self.local().close_until(until, now, Instant::now());
     }
 
     /// Brings what this instance has to say into the blob: holds, unused tokens, and a slice if one is wanted.
@@ -154,7 +155,7 @@ impl SharedBudget {
                 None
             };
             if let Some(Err(until)) = taken {
-                self.local().close_until(until);
+                self.local().close_until(until, now, started);
                 if hold.is_none() && !before.is_replacement {
                     *seen = Some(before);
                     if conflicts == 0 {
@@ -319,14 +320,16 @@ impl Budget for SharedBudget {
                     let until = now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX);
                     return Err(Exhausted { until });
                 }
-                Known::Nothing => {}
+                // What was taken lapsed before it could be used: storage is slow.
+                Known::Nothing => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     }
 
     async fn hold_until(&self, until: Timestamp) {
         // From now on in this instance, whatever storage says; the blob hears of it now or with the next write.
-        self.local().hold_until(until);
+        let now = self.clock.now();
+        self.local().hold_until(until, now, Instant::now());
         let mut seen = self.seen.lock().await;
         if self.local().unsaved_hold().is_none() {
             return;
