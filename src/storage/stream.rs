@@ -8,7 +8,7 @@ use azure_storage_blob::BlobClient;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 
-use super::container::{Part, get};
+use super::download::{Part, get};
 use super::{ETag, Error};
 
 /// Bytes asked for by one request. A long answer is cut off when its reader is slow; a short one costs round trips.
