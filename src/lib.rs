@@ -1,6 +1,7 @@
 //! Data subject requests over Visual Studio App Center data.
 
 pub mod appcenter;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -162,12 +162,15 @@ impl fmt::Debug for Account {
     }
 }
 
-/// The account's name is the first label of its address; signatures by identity name the account.
+/// The account's name is the first label of its address, or its path at an emulator; signatures by identity name it.
 fn account_name(blob_endpoint: &Url) -> Result<String, Error> {
-    blob_endpoint
-        .domain()
-        .and_then(|domain| domain.split('.').next())
-        .filter(|name| !name.is_empty())
+    let name = match blob_endpoint.domain() {
+        Some(domain) => domain.split('.').next(),
+        None => blob_endpoint
+            .path_segments()
+            .and_then(|mut parts| parts.next()),
+    };
+    name.filter(|name| !name.is_empty())
         .map(str::to_owned)
         .ok_or(Error::Invalid(
             "the blob endpoint of an identity names no account",
@@ -210,6 +213,8 @@ mod tests {
     fn identities_name_their_account() {
         let account = Account::open(&identity("https://contoso.blob.core.windows.net/"));
         assert_eq!(account.expect("it opens").name(), "contoso");
-        assert!(Account::open(&identity("https://10.0.0.4/contoso")).is_err());
+        let account = Account::open(&identity("https://10.0.0.4/contoso"));
+        assert_eq!(account.expect("it opens").name(), "contoso");
+        assert!(Account::open(&identity("https://10.0.0.4")).is_err());
     }
 }

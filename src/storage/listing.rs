@@ -11,7 +11,7 @@ use azure_storage_blob::models::{
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
-use super::container::{required_etag, timestamp};
+use super::download::{required_etag, timestamp};
 use super::error::is_missing;
 use super::{ETag, Error};
 

@@ -7,6 +7,7 @@
 mod account;
 mod connection;
 mod container;
+mod download;
 mod error;
 mod etag;
 mod identity;

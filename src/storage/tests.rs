@@ -432,6 +432,29 @@ async fn a_wrong_key_is_denied_and_no_server_is_transient() {
     assert!(matches!(error, Error::Transient(_)), "{error:?}");
 }
 
+#[test]
+fn calls_can_move_between_threads() {
+    fn check<T: Send>(_: T) {}
+    let account = open("UseDevelopmentStorage=true");
+    let (work, queue) = (account.container("work"), account.queue("delete"));
+    let mut writer = work.writer("a", JSON);
+    let mut listing = work.list("");
+    check(work.read("a", 1));
+    check(work.create("a", "", JSON));
+    check(work.stream("a"));
+    check(work.read_link("a", Duration::ZERO, now()));
+    check(listing.next_page());
+    check(writer.write(b""));
+    check(writer.commit());
+    check(queue.send("", Duration::ZERO));
+    check(queue.receive(1, Duration::ZERO));
+    check(async {
+        if let Ok(Some(mut stream)) = work.stream("a").await {
+            let _part = stream.next().await;
+        }
+    });
+}
+
 fn now() -> Timestamp {
     use crate::clock::Clock as _;
     crate::clock::SystemClock.now()

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
-use super::container::required_etag;
+use super::download::required_etag;
 use super::error::answer;
 use super::{Container, ETag, Error};
 
