@@ -101,6 +101,7 @@ impl Host {
             options,
         });
         let port = shared.choose_port()?;
+        shared.announce(address);
         let (stop, stopped) = watch::channel(false);
         let (ended_sender, ended) = watch::channel(None);
         let life = tokio::spawn(lives(Arc::clone(&shared), port, stopped, ended_sender));
@@ -266,6 +267,16 @@ impl Shared {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, wanted))
             .with_context(|| format!("Unable to bind to port {wanted}"))?;
         Ok(listener.local_addr()?.port())
+    }
+
+    /// What Core Tools prints at the start.
+    fn announce(&self, address: SocketAddr) {
+        let log = &self.options.log;
+        log.info("Found the following functions:");
+        for function in &self.manifest.functions {
+            log.info(format_args!("Host.Functions.{}", function.name));
+        }
+        log.info(format_args!("Now listening on: http://{address}"));
     }
 
     fn set_worker(&self, worker: Option<Worker>) {

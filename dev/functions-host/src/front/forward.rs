@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Call, content_length, empty};
 use crate::invoke::{CALLED_BY_HTTP, Failure, LARGEST_ANSWER, read_body};
-use crate::wire::{SendError, USER_AGENT};
+use crate::wire::USER_AGENT;
 
 /// Headers of one connection: they end at the host.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -95,12 +95,11 @@ pub(super) async fn proxy(call: Call, mut request: Request<Body>) -> Response<Bo
 }
 
 /// The proxy tries again while connections are refused, 50 to 250 ms apart. The request's body can be sent only once,
-/// so that a ping finds out.
+/// so that a bare connection finds out.
 async fn until_accepting(call: &Call) {
     for attempt in 0..PROXY_TRIES {
-        match call.invoker.worker.client.ping().await {
-            Err(SendError::Refused(_)) => {}
-            Ok(()) | Err(SendError::Broken) => return,
+        if call.invoker.worker.client.accepts().await {
+            return;
         }
         let pause =
             Duration::from_millis(50 * u64::from(attempt + 1)).min(Duration::from_millis(250));

@@ -82,11 +82,13 @@ impl Listener {
             .next(recorded.map_or(now, |status| status.last_updated))?;
         let status = match recorded {
             Some(status) if status.next == expected => return Some(status),
-            Some(status) => Status {
-                next: expected,
-                ..status
+            // The schedule is another one now, and a time that it never had was not missed.
+            Some(_) if expected < now => Status {
+                last: None,
+                next: trigger.schedule.next(now)?,
+                last_updated: now,
             },
-            None => Status {
+            Some(_) | None => Status {
                 last: None,
                 next: expected,
                 last_updated: now,

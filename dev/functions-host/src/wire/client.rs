@@ -55,6 +55,12 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
+    /// Whether the handler takes connections now.
+    pub(crate) async fn accepts(&self) -> bool {
+        let address = (std::net::Ipv4Addr::LOCALHOST, self.port);
+        tokio::net::TcpStream::connect(address).await.is_ok()
+    }
+
     /// `POST /{function}` with an envelope: chunked, without a length.
     pub(crate) async fn invoke(
         &self,
