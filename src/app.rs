@@ -97,13 +97,15 @@ impl App {
             return Ok(client);
         }
         let settings = &self.config.app_center;
-        let client = Client::new(appcenter::Options::new(
-            settings.url.clone(),
-            settings.token.clone(),
-            settings.download_hosts.clone(),
-            Arc::clone(&self.budget),
-            Arc::clone(&self.clock),
-        ))?;
+        let client = Client::new(appcenter::Options {
+            download_hosts: settings.download_hosts.clone(),
+            ..appcenter::Options::new(
+                settings.url.clone(),
+                settings.token.clone(),
+                Arc::clone(&self.budget),
+                Arc::clone(&self.clock),
+            )
+        })?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -140,7 +142,7 @@ impl App {
             rand::rng().fill(&mut key);
             let content_type = "application/octet-stream";
             let created = container
-                .create(names::HMAC_KEY, key.to_vec().into(), content_type)
+                .create(names::HMAC_KEY, key.to_vec(), content_type)
                 .await?;
             if let Created::New(_) = created {
                 return Ok(key.to_vec());

@@ -9,33 +9,10 @@ mod local;
 mod shared;
 mod spec;
 
-use std::fmt::Debug;
-
-use jiff::Timestamp;
-
 pub use shared::SharedBudget;
 pub use spec::{BudgetSpec, InvalidSpec};
 
-/// No call may be made for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the API budget is used up until {until}")]
-pub struct Exhausted {
-    /// When asking again makes sense.
-    pub until: Timestamp,
-}
-
-/// Permission to call the API.
-#[async_trait::async_trait]
-pub trait Budget: Debug + Send + Sync {
-    /// Waits a few seconds at most for permission for one call, which must be made at once.
-    ///
-    /// # Errors
-    /// [`Exhausted`] when it takes longer.
-    async fn acquire(&self) -> Result<(), Exhausted>;
-
-    /// Gives no permission before `until`, in any instance: the API said so.
-    async fn hold_until(&self, until: Timestamp);
-}
+pub use crate::appcenter::{Budget, Exhausted};
 
 #[cfg(test)]
 mod tests;

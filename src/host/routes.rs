@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use futures::FutureExt as _;
 use serde::Deserialize;
 use serde_json::json;
+use tracing::Instrument as _;
 
 use super::dispatch;
 use super::envelope::Invocation;
@@ -49,15 +50,9 @@ pub fn build_handler(app: Arc<App>) -> Router {
 }
 
 /// A span for each call, and an answer even where code panics: an empty one would hang the host.
-async fn guard(request: axum::extract::Request, next: Next) -> Response {
-    use tracing::Instrument as _;
-    let header = |name: &str| {
-        let value = request.headers().get(name)?.to_str().ok()?;
-        let is_plain = value.len() <= 100 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        is_plain.then(|| value.to_owned())
-    };
-    let invocation = header("x-azure-functions-invocationid").unwrap_or_default();
-    let trace = header("traceparent").unwrap_or_default();
+async fn guard(request: Request, next: Next) -> Response {
+    let invocation = plain_header(&request, "x-azure-functions-invocationid");
+    let trace = plain_header(&request, "traceparent");
     let span = tracing::info_span!("invocation", id = %invocation, traceparent = %trace);
     let answer = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
     match answer.instrument(span).await {
@@ -67,6 +62,15 @@ async fn guard(request: axum::extract::Request, next: Next) -> Response {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the handler failed").into_response()
         }
     }
+}
+
+/// A header that is an ID; anything else could be somebody's text and is left out of the log.
+fn plain_header(request: &Request, name: &str) -> String {
+    let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_id = |value: &&str| {
+        value.len() <= 100 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    value.filter(is_id).unwrap_or_default().to_owned()
 }
 
 async fn ready() -> Response {

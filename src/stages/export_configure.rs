@@ -122,8 +122,8 @@ async fn set_up(
             );
             Ok(done())
         }
-        other => {
-            let state = other.as_ref().map_or("unknown", State::as_str);
+        _ => {
+            let state = state(best).state;
             note(
                 &mut setup.exceptions,
                 format!(
@@ -195,8 +195,7 @@ fn state(configuration: &ExportConfiguration) -> ExportState {
         state: configuration
             .state
             .as_ref()
-            .map_or("unknown", State::as_str)
-            .to_owned(),
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string),
         created_at: configuration.creation_time,
         last_run: configuration.last_run_time,
     }

@@ -149,19 +149,28 @@ impl StageError {
 impl From<appcenter::Error> for StageError {
     fn from(error: appcenter::Error) -> Self {
         use appcenter::Error;
-        let until = match &error {
-            Error::RateLimited { until, .. } | Error::BudgetExhausted { until, .. } => Some(*until),
-            _ => None,
+        let reason = match error {
+            Error::Stopped => return Self::Stopped,
+            Error::Unauthorized(_) | Error::Forbidden(_) => {
+                format!("{error}: a person must check `APPCENTER_API_TOKEN` and its rights")
+            }
+            _ => error.to_string(),
         };
         match error {
-            Error::Stopped { .. } => Self::Stopped,
-            Error::Rejected { .. } | Error::Gone { .. } | Error::NotFound { .. } => {
-                Self::permanent(error.to_string())
-            }
-            error => Self::Retry {
-                reason: error.to_string(),
-                until,
+            Error::RateLimited { until } | Error::BudgetExhausted { until } => Self::Retry {
+                reason,
+                until: Some(until),
             },
+            // Asked to come back later, but not because of the rate: it counts as a try.
+            Error::Transient { .. }
+            | Error::Protocol { .. }
+            | Error::Unauthorized(_)
+            | Error::Forbidden(_)
+            | Error::Setup { .. } => Self::Retry {
+                reason,
+                until: None,
+            },
+            _ => Self::Permanent { reason },
         }
     }
 }

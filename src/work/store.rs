@@ -226,7 +226,7 @@ impl Store {
         content_type: &str,
     ) -> Result<(), Error> {
         self.before(what)?;
-        self.container.put(name, bytes.into(), content_type).await?;
+        self.container.put(name, bytes, content_type).await?;
         self.after(what)
     }
 

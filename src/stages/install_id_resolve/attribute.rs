@@ -92,8 +92,8 @@ async fn ask(
             continue;
         }
         let hits = client.error_search(app, &guid.to_string()).await?;
-        let found = hits.into_iter().find_map(|hit| {
-            let error = hit.error_id.filter(|id| id.guid() == Some(*guid))?;
+        let found = hits.hits.into_iter().find_map(|hit| {
+            let error = hit.id.filter(|id| id.guid() == Some(*guid))?;
             Some((hit.group_id?, error))
         });
         lookups.searched.insert(*guid, found);
@@ -125,25 +125,25 @@ async fn walk(
     let key = app.to_string();
     if !lookups.walk.contains_key(&key) {
         let mut groups = Vec::new();
-        let mut pages = client.error_groups(app, start, ErrorKind::All);
+        let mut pages = client.error_groups(app, start, ErrorKind::All)?;
         while let Some(page) = pages.next().await? {
-            groups.extend(page.into_iter().map(|group| group.error_group_id));
+            groups.extend(page.items.into_iter().filter_map(|group| group.id));
         }
         groups.reverse();
         lookups.walk.insert(key.clone(), groups);
     }
     while let Some(group) = lookups.walk.get(&key).and_then(|left| left.last().cloned()) {
-        let mut pages = client.errors_in_group(app, &group, start);
+        let mut pages = client.errors_in_group(app, &group, start)?;
         loop {
             let page = match pages.next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
                 // The group was removed between the list and the look.
-                Err(Error::NotFound { .. }) => break,
+                Err(Error::NotFound(_)) => break,
                 Err(error) => return Err(error.into()),
             };
-            for item in page {
-                let Some(error) = item.error_id else { continue };
+            for item in page.items {
+                let Some(error) = item.id else { continue };
                 if let Some(guid) = error.guid().filter(|guid| missing.contains(guid)) {
                     lookups.walked.insert(guid, (group.clone(), error));
                 }
