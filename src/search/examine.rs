@@ -219,11 +219,13 @@ impl<'s> Examiner<'s> {
         let outer_frames = self.frames.len();
         let outer_pointer = self.pointer.len();
         let mut too_deep = 0_u64;
+        let mut is_member = false;
         let mut lexer = Lexer::new(text, from, is_in_string);
         for token in lexer.by_ref() {
+            let is_name = matches!(token, Token::Key(_));
             match token {
                 Token::Open(is_object) => {
-                    self.step(outer_frames, outer_pointer);
+                    self.step(outer_frames, outer_pointer, is_member);
                     if self.frames.len() - outer_frames < MAX_FRAMES {
                         self.frames.push(Frame {
                             is_object,
@@ -254,7 +256,7 @@ impl<'s> Examiner<'s> {
                     self.string(text, &key, place);
                 }
                 Token::String(string) => {
-                    self.step(outer_frames, outer_pointer);
+                    self.step(outer_frames, outer_pointer, is_member);
                     self.note_name(text, &string, outer_frames);
                     let place = Place {
                         is_whole: string.is_closed && !(is_in_string && string.range.start == 0),
@@ -264,7 +266,7 @@ impl<'s> Examiner<'s> {
                     self.string(text, &string, place);
                 }
                 Token::Scalar(range) => {
-                    self.step(outer_frames, outer_pointer);
+                    self.step(outer_frames, outer_pointer, is_member);
                     if self.may_match || place.is_derived {
                         let place = Place {
                             is_whole: true,
@@ -280,6 +282,7 @@ impl<'s> Examiner<'s> {
                     self.examine(text.get(range).unwrap_or_default(), place);
                 }
             }
+            is_member = is_name;
         }
         self.frames.truncate(outer_frames);
         self.pointer.truncate(outer_pointer);
@@ -287,9 +290,11 @@ impl<'s> Examiner<'s> {
     }
 
     /// Moves the pointer to the value that begins: the next element of an array, or the member whose name was just read.
-    fn step(&mut self, outer_frames: usize, outer_pointer: usize) {
+    fn step(&mut self, outer_frames: usize, outer_pointer: usize, is_member: bool) {
         use std::fmt::Write as _;
-        if self.frames.len() == outer_frames {
+        if is_member {
+            // The name was the last step.
+        } else if self.frames.len() == outer_frames {
             self.pointer.truncate(outer_pointer);
         } else if let Some(frame) = self.frames.last_mut()
             && !frame.is_object

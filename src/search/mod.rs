@@ -11,7 +11,7 @@
 //! struct Print;
 //! impl Sink for Print {
 //!     fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()> {
-//!         assert_eq!((found.record, found.offset, found.length), (1, 9, 24));
+//!         assert_eq!((found.record, found.offset, found.length), (1, 9, 25));
 //!         assert_eq!(found.hits[0].pointer, "/Email");
 //!         ControlFlow::Continue(())
 //!     }
@@ -31,6 +31,7 @@ mod base64_runs;
 mod chars;
 mod escapes;
 mod examine;
+pub mod facts;
 mod fields;
 mod identifiers;
 mod json;
@@ -43,6 +44,7 @@ mod tests;
 mod texts;
 mod unwrap;
 
+pub use facts::Facts;
 pub use identifiers::{Hit, Identifiers, Kind, Strength};
 pub use scan::Scan;
 pub use sink::{Container, Encoding, Match, NotSearched, Sink, Summary, Unsearched};

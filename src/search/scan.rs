@@ -323,8 +323,9 @@ impl Records<'_> {
                 }
             }
         }
+        let bytes = whole_words(&piece);
         self.examiner
-            .search(piece.bytes, piece.is_json, piece.is_in_string, piece.end);
+            .search(bytes, piece.is_json, piece.is_in_string, piece.end);
         if !piece.is_last || self.examiner.hits.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -344,6 +345,33 @@ impl Records<'_> {
             hits: &self.examiner.hits,
         })
     }
+}
+
+/// The piece without words that its borders may have cut in two: the window before or after it has them whole.
+fn whole_words<'a>(piece: &Piece<'a>) -> &'a [u8] {
+    /// Longer words are data, such as base64, in which every byte is wanted.
+    const MAX_WORD: usize = 256;
+    let is_word =
+        |byte: &&u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._%+-@".contains(byte);
+    let mut bytes = piece.bytes;
+    if !piece.is_first {
+        let cut = bytes.iter().take_while(is_word).take(MAX_WORD).count();
+        if cut < MAX_WORD {
+            bytes = bytes.get(cut..).unwrap_or_default();
+        }
+    }
+    if !piece.is_last {
+        let cut = bytes
+            .iter()
+            .rev()
+            .take_while(is_word)
+            .take(MAX_WORD)
+            .count();
+        if cut < MAX_WORD {
+            bytes = bytes.get(..bytes.len() - cut).unwrap_or_default();
+        }
+    }
+    bytes
 }
 
 /// Turns UTF-16 into UTF-8 piece by piece; a byte order mark is left out, lone surrogates become U+FFFD.
