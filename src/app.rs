@@ -61,16 +61,19 @@ impl App {
     ) -> Result<Self, StartError> {
         let work = Account::open(&account(&config.work))?;
         let container = work.container(&config.work_container);
-        let archive = Account::open(&account(&config.archive))?.container(&config.archive_container);
+        let archive =
+            Account::open(&account(&config.archive))?.container(&config.archive_container);
         let spec = BudgetSpec::parse(&config.app_center.rate_budget)
             .map_err(|error| StartError::Budget(error.to_string()))?;
         // The budget belongs to the token: two tokens in one storage have a budget each.
-        let mut mac = Hmac::<Sha256>::new_from_slice(b"appcenter-dsr budget").unwrap_or_else(|_| {
-            unreachable_key()
-        });
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"appcenter-dsr budget")
+            .unwrap_or_else(|_| unreachable_key());
         mac.update(config.app_center.token.expose_secret().as_bytes());
         let digest = mac.finalize().into_bytes();
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let budget = SharedBudget::new(
             container.clone(),
             format!("budget/{name}.json"),
@@ -125,8 +128,7 @@ impl App {
                 self.stored_key().await
             })
             .await?;
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable_key());
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable_key());
         mac.update(content);
         let digest = mac.finalize().into_bytes();
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())

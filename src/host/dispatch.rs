@@ -193,12 +193,7 @@ async fn conclude_failed(
 }
 
 /// Works on one slice.
-async fn one_slice(
-    cx: Context<'_>,
-    record: &Record,
-    step: Step,
-    number: u32,
-) -> Result<(), Error> {
+async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) -> Result<(), Error> {
     let store = &cx.app.store;
     let Some(root) = store.root(&record.id, record.run, step).await? else {
         return send_all(cx, &wake(record)).await;
@@ -238,13 +233,21 @@ async fn stopped(
     slice: &mut Slice,
     message: &Message,
 ) -> Result<(), Error> {
-    if current(cx, &record.id, record.run, slice.step).await?.is_none() {
+    if current(cx, &record.id, record.run, slice.step)
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
     let reason = "the request's record could not be read before an irreversible call";
     match again(cx, slice, reason, None).await? {
         Some(at) => send_later(cx, message, at).await,
-        None => cx.app.store.send(message, cx.app.config.limits.retry_longest).await,
+        None => {
+            cx.app
+                .store
+                .send(message, cx.app.config.limits.retry_longest)
+                .await
+        }
     }
 }
 
@@ -412,12 +415,7 @@ fn work<T>(result: Result<T, StageError>) -> Result<T, Error> {
 ///
 /// # Errors
 /// When the record cannot be read or written.
-pub async fn advance(
-    cx: Context<'_>,
-    id: &RequestId,
-    run: u32,
-    event: Event,
-) -> Result<(), Error> {
+pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) -> Result<(), Error> {
     let now = cx.now();
     let updated = cx
         .app
@@ -443,7 +441,9 @@ pub async fn advance(
             if record.status.is_ended() {
                 return stages::sweep::close(cx, &record).await;
             }
-            let Some(step) = record.step else { return Ok(()) };
+            let Some(step) = record.step else {
+                return Ok(());
+            };
             if cx.app.store.root(id, run, step).await?.is_none() {
                 send_all(cx, &wake(&record)).await?;
             }
@@ -527,7 +527,14 @@ mod tests {
     #[test]
     fn delays_double_to_a_limit() {
         let (first, longest) = (Duration::from_secs(2), Duration::from_secs(900));
-        for (tries, expected) in [(0, 2.0), (1, 2.0), (2, 4.0), (5, 32.0), (12, 900.0), (99, 900.0)] {
+        for (tries, expected) in [
+            (0, 2.0),
+            (1, 2.0),
+            (2, 4.0),
+            (5, 32.0),
+            (12, 900.0),
+            (99, 900.0),
+        ] {
             let delay = backoff(first, longest, tries).as_secs_f64();
             assert!((delay / expected - 1.0).abs() <= 0.2001, "{tries}: {delay}");
         }

@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn queue_texts_in_every_quoting() {
         for (body, expected) in [
-            (r#"{"Data":{"queue":"\"hello!!\""},"Metadata":{}}"#, "hello!!"),
+            (
+                r#"{"Data":{"queue":"\"hello!!\""},"Metadata":{}}"#,
+                "hello!!",
+            ),
             (r#"{"Data":{"queue":"\"{\\\"a\\\":1}\""}}"#, r#"{"a":1}"#),
             (r#"{"Data":{"msg":"{\"a\":1}"}}"#, r#"{"a":1}"#),
             (r#"{"Data":{"msg":{"a":1}}}"#, r#"{"a":1}"#),
@@ -114,9 +117,18 @@ mod tests {
                 "{body}"
             );
         }
-        for body in ["{}", r#"{"Data":{}}"#, r#"{"Data":{"a":"1","b":"2"}}"#, r#"{"Data":{"a":null}}"#] {
+        for body in [
+            "{}",
+            r#"{"Data":{}}"#,
+            r#"{"Data":{"a":"1","b":"2"}}"#,
+            r#"{"Data":{"a":null}}"#,
+        ] {
             let invocation = Invocation::parse(body.as_bytes()).expect("JSON");
-            assert_eq!(invocation.queue_text(), Err(InvocationError::NoData), "{body}");
+            assert_eq!(
+                invocation.queue_text(),
+                Err(InvocationError::NoData),
+                "{body}"
+            );
         }
     }
 }

@@ -46,7 +46,9 @@ impl From<Refusal> for Problem {
                 )
             },
             Refusal::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "Not found", detail),
-            Refusal::Conflict(detail) => Self::new(StatusCode::CONFLICT, "Not possible now", detail),
+            Refusal::Conflict(detail) => {
+                Self::new(StatusCode::CONFLICT, "Not possible now", detail)
+            }
             Refusal::WrongHash(detail) => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "Another plan was made",
@@ -83,8 +85,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_else(|_| b"{}".to_vec());
         let mut response = (status, body).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

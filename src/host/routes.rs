@@ -42,7 +42,11 @@ pub fn build_handler(app: Arc<App>) -> Router {
         .route("/api/requests/{id}/{part}", get(show).post(act))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "Not found", "no such route") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Not allowed", "another method is needed here")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Not allowed",
+                "another method is needed here",
+            )
         })
         .layer(DefaultBodyLimit::max(MAX_INVOCATION))
         .layer(middleware::from_fn(guard))
@@ -59,16 +63,27 @@ async fn guard(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_panic) => {
             tracing::error!("an invocation panicked");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "the handler failed").into_response()
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal error",
+                "the handler failed",
+            )
+            .into_response()
         }
     }
 }
 
 /// A header that is an ID; anything else could be somebody's text and is left out of the log.
 fn plain_header(request: &Request, name: &str) -> String {
-    let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+    let value = request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok());
     let is_id = |value: &&str| {
-        value.len() <= 100 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        value.len() <= 100
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     value.filter(is_id).unwrap_or_default().to_owned()
 }
@@ -80,11 +95,15 @@ async fn ready() -> Response {
 /// An invocation of a queue or timer function.
 async fn invoke(State(app): Shared, Path(name): Path<String>, body: Bytes) -> Response {
     let Some(function) = Function::of_name(&name) else {
-        return Problem::new(StatusCode::NOT_FOUND, "Not found", "no such function").into_response();
+        return Problem::new(StatusCode::NOT_FOUND, "Not found", "no such function")
+            .into_response();
     };
     match run(&app, function, &body).await {
         // The host wants JSON, never an empty body.
-        Ok(()) => json(StatusCode::OK, &json!({ "Outputs": {}, "Logs": [], "ReturnValue": null })),
+        Ok(()) => json(
+            StatusCode::OK,
+            &json!({ "Outputs": {}, "Logs": [], "ReturnValue": null }),
+        ),
         Err(error) => {
             tracing::error!(function = function.name(), error = %chain(&error), "stored state could not be used");
             Problem::new(
@@ -108,7 +127,9 @@ async fn run(app: &Arc<App>, function: Function, body: &[u8]) -> Result<(), Erro
         reason,
     };
     let invocation = Invocation::parse(body).map_err(|error| unreadable(error.to_string()))?;
-    let text = invocation.queue_text().map_err(|error| unreadable(error.to_string()))?;
+    let text = invocation
+        .queue_text()
+        .map_err(|error| unreadable(error.to_string()))?;
     if function == Function::IntakeQueue {
         let id = invocation.metadata("Id").unwrap_or_default();
         let accepted = intake_queue::run(cx, &text, &id).await?;
@@ -135,11 +156,14 @@ async fn start(cx: Context<'_>, accepted: &intake::Accepted) -> Result<(), Error
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok());
     kind.and_then(|kind| kind.split(';').next())
         .is_some_and(|kind| {
             let kind = kind.trim().to_ascii_lowercase();
-            kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+            kind == "application/json"
+                || (kind.starts_with("application/") && kind.ends_with("+json"))
         })
 }
 
@@ -203,8 +227,13 @@ async fn list(State(app): Shared, Query(query): Query<ListQuery>) -> Result<Resp
 }
 
 fn request_id(id: &str) -> Result<RequestId, Problem> {
-    id.parse()
-        .map_err(|_error| Problem::new(StatusCode::NOT_FOUND, "Not found", "a request's ID is 32 hex digits"))
+    id.parse().map_err(|_error| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "a request's ID is 32 hex digits",
+        )
+    })
 }
 
 async fn status(State(app): Shared, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -261,7 +290,11 @@ async fn show(
     }
 }
 
-async fn package(cx: Context<'_>, id: &RequestId, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn package(
+    cx: Context<'_>,
+    id: &RequestId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let range = headers.get(header::RANGE).and_then(|it| it.to_str().ok());
     let package = requests::package(cx, id, range).await?;
     let mut response = match package.part {
@@ -278,7 +311,11 @@ async fn package(cx: Context<'_>, id: &RequestId, headers: &HeaderMap) -> Result
             let last = first + u64::try_from(bytes.len()).unwrap_or(0).saturating_sub(1);
             let mut response = Response::new(Body::from(bytes));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, "content-range", &format!("bytes {first}-{last}/{}", package.size));
+            set(
+                &mut response,
+                "content-range",
+                &format!("bytes {first}-{last}/{}", package.size),
+            );
             response
         }
     };

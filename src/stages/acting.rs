@@ -104,7 +104,11 @@ pub type Fated = Result<(Fate, Option<String>), StageError>;
 ///
 /// # Errors
 /// The first error that stopped an item, once all that could be done in this wave is saved.
-pub async fn act<T, F, Fut>(cx: Context<'_>, slice: &mut Slice, act: F) -> Result<Outcome, StageError>
+pub async fn act<T, F, Fut>(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    act: F,
+) -> Result<Outcome, StageError>
 where
     T: Clone + Serialize + DeserializeOwned + Send + Sync,
     F: Fn(T, bool) -> Fut,

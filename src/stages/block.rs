@@ -31,7 +31,9 @@ pub(super) async fn cut(cx: Context<'_>, record: &Record) -> Result<CutOutcome, 
     if let Some(export) = overlapping_export(cx, record).await? {
         return Ok(CutOutcome::Wait {
             until: cx.after(LOOK.min(cx.app.config.limits.retry_longest)),
-            reason: format!("an export of the same person is open (request {export}); the erasure waits for it"),
+            reason: format!(
+                "an export of the same person is open (request {export}); the erasure waits for it"
+            ),
         });
     }
     let (plan, _bytes) = read_plan(cx, record).await?;
@@ -74,7 +76,11 @@ async fn overlapping_export(
         return Ok(None);
     };
     let mut listing = cx.app.store.container().list(names::OPEN);
-    while let Some(page) = listing.next_page().await.map_err(crate::work::Error::from)? {
+    while let Some(page) = listing
+        .next_page()
+        .await
+        .map_err(crate::work::Error::from)?
+    {
         for entry in page {
             let id = entry.name.strip_prefix(names::OPEN).unwrap_or_default();
             let Ok(id) = id.parse::<RequestId>() else {
@@ -90,7 +96,10 @@ async fn overlapping_export(
             let overlaps = other.kind == Kind::Export
                 && !other.status.is_ended()
                 && other.apps.iter().any(|app| record.apps.contains(app))
-                && other.subject.as_ref().is_some_and(|it| it.overlaps(subject));
+                && other
+                    .subject
+                    .as_ref()
+                    .is_some_and(|it| it.overlaps(subject));
             if overlaps {
                 return Ok(Some(id));
             }

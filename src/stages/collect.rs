@@ -79,7 +79,9 @@ pub(super) async fn run(
     slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
     if cx.app.config.app_center.retired {
-        return Err(StageError::permanent("App Center is set as retired: it was not asked"));
+        return Err(StageError::permanent(
+            "App Center is set as retired: it was not asked",
+        ));
     }
     let client = cx.app.app_center()?;
     acting::act(cx, slice, |item: CollectItem, _attempted| async move {
@@ -89,7 +91,9 @@ pub(super) async fn run(
 }
 
 async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated {
-    let CollectItem { app, group, error, .. } = item;
+    let CollectItem {
+        app, group, error, ..
+    } = item;
     let details = match client.error_details(app, group, error).await {
         Ok(details) => details,
         // The archive's copy is in the package all the same.
@@ -97,21 +101,33 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
         Err(error) => return Err(error.into()),
     };
     let mut collected = Collected::default();
-    let mut save = Save { cx, item, collected: &mut collected };
-    save.store("details.json", "details", &details.json, "application/json").await?;
+    let mut save = Save {
+        cx,
+        item,
+        collected: &mut collected,
+    };
+    save.store("details.json", "details", &details.json, "application/json")
+        .await?;
     match client.raw_log(app, group, error, MAX_FILE).await {
         Ok(raw) => {
             let (name, kind) = match raw.source {
                 RawSource::Text => ("raw.txt", "text/plain"),
                 RawSource::Location | RawSource::Json => ("raw.json", "application/json"),
             };
-            save.store(name, "raw_log", raw.bytes.expose(), kind).await?;
+            save.store(name, "raw_log", raw.bytes.expose(), kind)
+                .await?;
         }
         Err(error) => save.missing("raw log", error)?,
     }
     match client.stack_trace(app, group, error).await {
         Ok(trace) => {
-            save.store("stacktrace.json", "stack_trace", trace.expose(), "application/json").await?;
+            save.store(
+                "stacktrace.json",
+                "stack_trace",
+                trace.expose(),
+                "application/json",
+            )
+            .await?;
         }
         Err(error) => save.missing("stack trace", error)?,
     }
@@ -119,10 +135,13 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
         Ok((pages, is_complete)) => {
             for (page, n) in pages.iter().zip(1..) {
                 let name = format!("session-logs-{n:02}.json");
-                save.store(&name, "session_logs", &page.json, "application/json").await?;
+                save.store(&name, "session_logs", &page.json, "application/json")
+                    .await?;
             }
             if !is_complete {
-                save.collected.missing.push("session logs beyond the last page".to_owned());
+                save.collected
+                    .missing
+                    .push("session logs beyond the last page".to_owned());
             }
         }
         // Handled errors have none.
@@ -144,7 +163,9 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
     };
     for attachment in listed {
         let Some(id) = attachment.id else {
-            save.collected.missing.push("an attachment without an ID".to_owned());
+            save.collected
+                .missing
+                .push("an attachment without an ID".to_owned());
             continue;
         };
         let is_text = attachment
@@ -152,13 +173,19 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
             .as_deref()
             .is_some_and(|kind| kind.starts_with("text/"));
         let text = if is_text {
-            client.attachment_text(&item.app, &item.error, &id).await.ok()
+            client
+                .attachment_text(&item.app, &item.error, &id)
+                .await
+                .ok()
         } else {
             None
         };
         let bytes = match text {
             Some(text) => bytes::Bytes::from(text.into_exposed()),
-            None => match client.attachment_bytes(&item.app, &item.error, &id, MAX_FILE).await {
+            None => match client
+                .attachment_bytes(&item.app, &item.error, &id, MAX_FILE)
+                .await
+            {
                 Ok(bytes) => bytes.into_exposed(),
                 Err(error) => {
                     save.missing("an attachment", error)?;
@@ -166,11 +193,16 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
                 }
             },
         };
-        let kind = attachment.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        let kind = attachment
+            .content_type
+            .unwrap_or_else(|| "application/octet-stream".to_owned());
         let blob = format!("attachments/{}", id.as_str());
-        save.store(&blob, "attachment", &bytes, "application/octet-stream").await?;
+        save.store(&blob, "attachment", &bytes, "application/octet-stream")
+            .await?;
         if let Some(file) = save.collected.files.last_mut() {
-            file.name = attachment.file_name.map(crate::appcenter::Personal::into_exposed);
+            file.name = attachment
+                .file_name
+                .map(crate::appcenter::Personal::into_exposed);
             file.content_type = Some(kind);
         }
     }
@@ -194,7 +226,9 @@ impl Save<'_> {
     ) -> Result<(), StageError> {
         let blob = names::collected(&self.item.app, &self.item.error, part);
         let store = &self.cx.app.store;
-        store.put(&blob, "collected data", bytes.to_vec(), content_type).await?;
+        store
+            .put(&blob, "collected data", bytes.to_vec(), content_type)
+            .await?;
         self.collected.files.push(CollectedFile {
             blob,
             kind: kind.to_owned(),

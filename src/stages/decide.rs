@@ -84,7 +84,15 @@ pub async fn run(
     }
     if decision == Decision::Retry && loaded.record.subject.is_some() {
         // A request that had ended is open again from here on; `sweep` takes the mark away if this goes no further.
-        cx.app.store.put(&names::open(id), "a mark", b"{}".to_vec(), "application/json").await?;
+        cx.app
+            .store
+            .put(
+                &names::open(id),
+                "a mark",
+                b"{}".to_vec(),
+                "application/json",
+            )
+            .await?;
     }
     let now = cx.now();
     let updated = cx
@@ -127,11 +135,19 @@ fn read(decision: Decision, body: &[u8]) -> Result<Body, Vec<Fault>> {
         }
     }
     let faults = faults.into_vec();
-    if faults.is_empty() { Ok(read) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(read)
+    } else {
+        Err(faults)
+    }
 }
 
 fn text(object: &Map<String, Value>, key: &str, faults: &mut Faults) -> String {
-    let text = object.get(key).and_then(Value::as_str).unwrap_or_default().trim();
+    let text = object
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .trim();
     if text.is_empty() || text.chars().count() > MAX_TEXT {
         faults.add::<()>(&format!("/{key}"), "required: 1 to 500 characters");
     }
@@ -163,7 +179,9 @@ fn also(object: &Map<String, Value>, faults: &mut Faults) -> Vec<String> {
 /// Held against the stored plan: its hash, the released items, the confirmation of a large one.
 async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(), Refusal> {
     let Some(reference) = &record.plan else {
-        return Err(Refusal::Conflict("the request has no plan to approve".to_owned()));
+        return Err(Refusal::Conflict(
+            "the request has no plan to approve".to_owned(),
+        ));
     };
     if reference.sha256 != body.plan_sha256 {
         return Err(Refusal::WrongHash(
@@ -175,7 +193,10 @@ async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(),
     let held = held(&plan);
     for (n, id) in body.also.iter().enumerate() {
         if !held.contains(id.as_str()) {
-            faults.add::<()>(&format!("/also/{n}"), "not the ID of a held item of the plan");
+            faults.add::<()>(
+                &format!("/also/{n}"),
+                "not the ID of a held item of the plan",
+            );
         }
     }
     if let Some(large) = &plan.large
@@ -188,15 +209,35 @@ async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(),
         faults.add::<()>("/confirm_large", &detail);
     }
     let faults = faults.into_vec();
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::Faults(faults)) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Faults(faults))
+    }
 }
 
 fn held(plan: &Plan) -> std::collections::HashSet<&str> {
     let held = |action: Action| action == Action::Hold;
-    let installs = plan.installs.iter().filter(|it| held(it.action)).map(|it| &it.id);
-    let reports = plan.reports.iter().filter(|it| held(it.action)).map(|it| &it.id);
-    let rows = plan.rows.iter().filter(|it| held(it.action)).map(|it| &it.id);
-    installs.chain(reports).chain(rows).map(String::as_str).collect()
+    let installs = plan
+        .installs
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    let reports = plan
+        .reports
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    let rows = plan
+        .rows
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    installs
+        .chain(reports)
+        .chain(rows)
+        .map(String::as_str)
+        .collect()
 }
 
 fn apply(
@@ -222,7 +263,9 @@ fn apply(
             if record.plan.as_ref().map(|plan| plan.sha256.as_str()) != Some(&body.plan_sha256)
                 && record.status == Status::AwaitingApproval
             {
-                return Err(Refusal::WrongHash("another plan was made meanwhile".to_owned()));
+                return Err(Refusal::WrongHash(
+                    "another plan was made meanwhile".to_owned(),
+                ));
             }
             let approval = Approval {
                 approver: body.by.clone(),
@@ -248,7 +291,9 @@ fn apply(
                 return Err(Refusal::Conflict("the request has ended".to_owned()));
             }
             if record.extended {
-                return Err(Refusal::Conflict("it can be extended once, and was".to_owned()));
+                return Err(Refusal::Conflict(
+                    "it can be extended once, and was".to_owned(),
+                ));
             }
             if due::days_left(record.due(), now) < 0 {
                 return Err(Refusal::Conflict(

@@ -279,11 +279,16 @@ async fn complete(
         with_app_id: best.is_with_app_id().unwrap_or(false),
         ..target.clone()
     };
-    match client.update_export_configuration(app, &best.id, &target).await {
+    match client
+        .update_export_configuration(app, &best.id, &target)
+        .await
+    {
         Ok(_changed) => {
             note(
                 &mut setup.notes,
-                format!("the export left out {missing}; it has been changed to write them from now on"),
+                format!(
+                    "the export left out {missing}; it has been changed to write them from now on"
+                ),
             );
             Ok(done())
         }

@@ -44,7 +44,14 @@ pub async fn run(cx: Context<'_>, body: &[u8]) -> Result<Accepted, Refusal> {
         Some(loaded) => loaded.record,
         None => {
             // The mark comes first: a request without a mark would never be swept.
-            store.put(&names::open(&record.id), "a mark", b"{}".to_vec(), "application/json").await?;
+            store
+                .put(
+                    &names::open(&record.id),
+                    "a mark",
+                    b"{}".to_vec(),
+                    "application/json",
+                )
+                .await?;
             if store.create_record(&record).await? {
                 return Ok(Accepted::New(record));
             }

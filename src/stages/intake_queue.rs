@@ -56,7 +56,11 @@ pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepte
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .take(64)
         .collect();
-    let id = if id.is_empty() { "unknown".to_owned() } else { id };
+    let id = if id.is_empty() {
+        "unknown".to_owned()
+    } else {
+        id
+    };
     let refused = Refused {
         reference: reference(text, &faults),
         at: cx.now(),

@@ -237,9 +237,7 @@ pub fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> 
         Step::Find | Step::Link | Step::Widen | Step::Recheck => {
             blob_search::give_up(slice, reason)
         }
-        Step::Resolve | Step::Relate | Step::Plan => {
-            install_id_resolve::give_up(slice, reason)
-        }
+        Step::Resolve | Step::Relate | Step::Plan => install_id_resolve::give_up(slice, reason),
         Step::Settle => install_id_resolve::settle::give_up(slice, reason),
         Step::Aggregate | Step::Approval => Ok(SliceEnd {
             failed: 1,

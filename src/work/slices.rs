@@ -127,12 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn root(
-        &self,
-        id: &RequestId,
-        run: u32,
-        step: Step,
-    ) -> Result<Option<Root>, Error> {
+    pub async fn root(&self, id: &RequestId, run: u32, step: Step) -> Result<Option<Root>, Error> {
         let name = Self::step_blob(id, run, step, "root.json");
         let read = self.read_json(&name, "a step's root").await?;
         Ok(read.map(|(root, _etag)| root))
@@ -157,23 +152,27 @@ impl Store {
             });
         }
         let items = cut.slices.iter().map(|slice| slice.items).sum();
-        let writes = cut.slices.into_iter().zip(0_u32..).filter_map(|(input, number)| {
-            (!input.body.is_null()).then(|| async move {
-                let slice = Slice {
-                    request: record.id.clone(),
-                    run: record.run,
-                    step,
-                    number,
-                    state: SliceState {
-                        body: input.body,
-                        ..SliceState::default()
-                    },
-                    etag: None,
-                };
-                self.create_json(&slice.name(), "a slice", &slice.state)
-                    .await
-            })
-        });
+        let writes = cut
+            .slices
+            .into_iter()
+            .zip(0_u32..)
+            .filter_map(|(input, number)| {
+                (!input.body.is_null()).then(|| async move {
+                    let slice = Slice {
+                        request: record.id.clone(),
+                        run: record.run,
+                        step,
+                        number,
+                        state: SliceState {
+                            body: input.body,
+                            ..SliceState::default()
+                        },
+                        etag: None,
+                    };
+                    self.create_json(&slice.name(), "a slice", &slice.state)
+                        .await
+                })
+            });
         let mut writes = futures::stream::iter(writes).buffer_unordered(PARALLEL);
         while let Some(written) = writes.next().await {
             written?;
@@ -246,12 +245,7 @@ impl Store {
     /// [`Error::Lost`] when another invocation works on it too; that one goes on.
     pub async fn save_slice(&self, slice: &mut Slice) -> Result<(), Error> {
         let etag = self
-            .replace_json(
-                &slice.name(),
-                "a slice",
-                &slice.state,
-                slice.etag.as_ref(),
-            )
+            .replace_json(&slice.name(), "a slice", &slice.state, slice.etag.as_ref())
             .await?;
         slice.etag = Some(etag);
         Ok(())

@@ -11,7 +11,7 @@ use crate::storage::{self, Account, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
 /// Largest JSON blob of ours that is read whole, in bytes: a plan of 40,000 reports stays far below.
-pub const MAX_JSON: usize = 256 * 1024 * 1024;
+pub(super) const MAX_JSON: usize = 256 * 1024 * 1024;
 pub(super) const JSON: &str = "application/json";
 
 /// Why stored state could not be read or written.

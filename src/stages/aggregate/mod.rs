@@ -29,7 +29,12 @@ pub(super) async fn run(
     let hash = sha256(&bytes);
     cx.app
         .store
-        .put(&names::report(&record.id, record.run, "json"), "the report", bytes, "application/json")
+        .put(
+            &names::report(&record.id, record.run, "json"),
+            "the report",
+            bytes,
+            "application/json",
+        )
         .await?;
     Ok(Outcome::Over(SliceEnd {
         done: 1,

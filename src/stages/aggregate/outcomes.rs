@@ -64,7 +64,9 @@ async fn step<T: DeserializeOwned + Identified>(
         for slice in futures::future::join_all(reads).await {
             let items: Items<T> = slice?.body()?;
             for work in items.items {
-                let fate = work.fate.unwrap_or(Fate::Failed("it was not attempted".to_owned()));
+                let fate = work
+                    .fate
+                    .unwrap_or(Fate::Failed("it was not attempted".to_owned()));
                 let became = Became {
                     step,
                     fate,

@@ -43,11 +43,9 @@ impl AppDays {
 
     /// Every day, in order.
     pub fn days(&self) -> impl Iterator<Item = Date> + '_ {
-        self.spans.iter().flat_map(|(first, last)| {
-            first
-                .series(1.day())
-                .take_while(move |day| *day <= *last)
-        })
+        self.spans
+            .iter()
+            .flat_map(|(first, last)| first.series(1.day()).take_while(move |day| *day <= *last))
     }
 
     fn position(&self, day: Date) -> Option<u32> {
@@ -133,17 +131,24 @@ fn spans(days: &[Date]) -> Vec<(Date, Date)> {
 /// The days that have a folder with data under a prefix: asked for by year, then month, then day.
 async fn folders(cx: Context<'_>, under: &str) -> Result<Vec<Date>, StageError> {
     let this_year = cx.now().to_zoned(jiff::tz::TimeZone::UTC).year();
-    let years = existing(cx, (FIRST_YEAR..=this_year + 1).map(|year| {
-        (format!("{under}{year:04}/"), (year, 0, 0))
-    }))
+    let years = existing(
+        cx,
+        (FIRST_YEAR..=this_year + 1).map(|year| (format!("{under}{year:04}/"), (year, 0, 0))),
+    )
     .await?;
-    let months = existing(cx, years.into_iter().flat_map(|(prefix, (year, _, _))| {
-        (1..=12_i8).map(move |month| (format!("{prefix}{month:02}/"), (year, month, 0)))
-    }))
+    let months = existing(
+        cx,
+        years.into_iter().flat_map(|(prefix, (year, _, _))| {
+            (1..=12_i8).map(move |month| (format!("{prefix}{month:02}/"), (year, month, 0)))
+        }),
+    )
     .await?;
-    let days = existing(cx, months.into_iter().flat_map(|(prefix, (year, month, _))| {
-        (1..=31_i8).map(move |day| (format!("{prefix}{day:02}/"), (year, month, day)))
-    }))
+    let days = existing(
+        cx,
+        months.into_iter().flat_map(|(prefix, (year, month, _))| {
+            (1..=31_i8).map(move |day| (format!("{prefix}{day:02}/"), (year, month, day)))
+        }),
+    )
     .await?;
     let mut dates: Vec<Date> = days
         .into_iter()
@@ -159,10 +164,13 @@ async fn existing(
     cx: Context<'_>,
     prefixes: impl Iterator<Item = Prefix>,
 ) -> Result<Vec<Prefix>, StageError> {
-    let asked = prefixes.collect::<Vec<_>>().into_iter().map(|prefix| async move {
-        let exists = cx.app.archive.exists_under(&prefix.0).await;
-        exists.map(|exists| exists.then_some(prefix))
-    });
+    let asked = prefixes
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|prefix| async move {
+            let exists = cx.app.archive.exists_under(&prefix.0).await;
+            exists.map(|exists| exists.then_some(prefix))
+        });
     let mut answers = futures::stream::iter(asked).buffer_unordered(PARALLEL);
     let mut found = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -190,7 +198,10 @@ mod tests {
         };
         let memo = Memo {
             apps: vec![
-                days("one", &[("2024-02-28", "2024-03-01"), ("2026-01-01", "2026-01-01")]),
+                days(
+                    "one",
+                    &[("2024-02-28", "2024-03-01"), ("2026-01-01", "2026-01-01")],
+                ),
                 days("two", &[]),
                 days("three", &[("2024-02-29", "2024-02-29")]),
             ],

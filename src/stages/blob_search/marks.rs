@@ -18,7 +18,9 @@ pub(super) async fn wait(
     record: &Record,
     step: Step,
 ) -> Result<(), StageError> {
-    let bytes = json!({ "run": record.run, "step": step }).to_string().into_bytes();
+    let bytes = json!({ "run": record.run, "step": step })
+        .to_string()
+        .into_bytes();
     let name = names::waiting(of, &record.id);
     let put = app.store.put(&name, "a mark", bytes, "application/json");
     Ok(put.await?)
@@ -36,9 +38,10 @@ pub(super) async fn waiting(app: &App, of: &AppRef) -> Result<Vec<RequestId>, St
     let mut listing = app.store.container().list(&prefix);
     let mut ids = Vec::new();
     while let Some(page) = listing.next_page().await.map_err(Error::from)? {
-        ids.extend(page.iter().filter_map(|entry| {
-            entry.name.strip_prefix(&prefix)?.parse::<RequestId>().ok()
-        }));
+        ids.extend(
+            page.iter()
+                .filter_map(|entry| entry.name.strip_prefix(&prefix)?.parse::<RequestId>().ok()),
+        );
         if ids.len() >= MAX_REQUESTS {
             break;
         }

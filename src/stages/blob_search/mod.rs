@@ -75,7 +75,11 @@ pub(super) async fn cut(
     }
     let memo = days::discover(cx, &setups).await?;
     let since = match step {
-        Step::Recheck => Some(search_began(record).saturating_sub(RECHECK_MARGIN).unwrap_or(Timestamp::MIN)),
+        Step::Recheck => Some(
+            search_began(record)
+                .saturating_sub(RECHECK_MARGIN)
+                .unwrap_or(Timestamp::MIN),
+        ),
         _ => None,
     };
     let memo = Memo { since, ..memo };

@@ -39,7 +39,12 @@ impl Needles {
     /// In the engine's terms.
     pub(super) fn identifiers(&self) -> Identifiers {
         Identifiers {
-            install_ids: self.subject.install_ids.iter().map(|id| id.uuid()).collect(),
+            install_ids: self
+                .subject
+                .install_ids
+                .iter()
+                .map(|id| id.uuid())
+                .collect(),
             user_ids: self.subject.user_ids.clone(),
             emails: self.subject.emails.clone(),
             terms: self.subject.terms.clone(),
@@ -84,7 +89,7 @@ impl Needles {
 
 /// Where the needles of a step that come from an earlier one are stored.
 #[must_use]
-pub fn name(record: &Record, step: Step) -> String {
+pub(super) fn name(record: &Record, step: Step) -> String {
     names::of_step(&record.id, record.run, step, "needles.json")
 }
 

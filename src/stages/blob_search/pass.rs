@@ -61,7 +61,10 @@ pub async fn search_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<DayP
         return Ok(pass);
     };
     let customers = customers(cx, &seats).await?;
-    let identifiers: Vec<_> = customers.iter().map(|it| it.needles.identifiers()).collect();
+    let identifiers: Vec<_> = customers
+        .iter()
+        .map(|it| it.needles.identifiers())
+        .collect();
     let searcher = Searcher::new(&identifiers)
         .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
     let (searcher, customers) = (Arc::new(searcher), Arc::new(customers));
@@ -133,7 +136,10 @@ async fn seats(
         };
         let slice = cx.app.store.slice(&id, record.run, step, number).await?;
         let mine = memo.apps.iter().find(|days| days.app.as_ref() == Some(app));
-        let others = memo.apps.iter().filter(|days| days.app.as_ref() != Some(app));
+        let others = memo
+            .apps
+            .iter()
+            .filter(|days| days.app.as_ref() != Some(app));
         let seat = Seat {
             other_apps: others.filter_map(|days| days.app_id.clone()).collect(),
             since: memo.since,
@@ -213,7 +219,10 @@ fn take(
             Seat::name(&mut result.unreadable, &entry.name, reason);
             continue;
         }
-        *result.blobs.entry(stream_name(stream).to_owned()).or_default() += 1;
+        *result
+            .blobs
+            .entry(stream_name(stream).to_owned())
+            .or_default() += 1;
         result.bytes += entry.size;
     }
     if let Ok(scanned) = scanned {
@@ -245,7 +254,12 @@ impl Seat {
         match named {
             Some(named) if named.eq_ignore_ascii_case(app_id) => {}
             // The same day is searched for the request's other apps: each takes its own.
-            Some(named) if self.other_apps.iter().any(|id| id.eq_ignore_ascii_case(named)) => {
+            Some(named)
+                if self
+                    .other_apps
+                    .iter()
+                    .any(|id| id.eq_ignore_ascii_case(named)) =>
+            {
                 return Ok(());
             }
             Some(_) => {
@@ -256,8 +270,14 @@ impl Seat {
             None => {}
         }
         self.result.hits += 1;
-        serde_json::to_writer(&mut self.pending, &Stored { app: named.is_some(), hit })
-            .map_err(|_error| StageError::permanent("a hit cannot be stored"))?;
+        serde_json::to_writer(
+            &mut self.pending,
+            &Stored {
+                app: named.is_some(),
+                hit,
+            },
+        )
+        .map_err(|_error| StageError::permanent("a hit cannot be stored"))?;
         self.pending.push(b'\n');
         Ok(())
     }
@@ -365,7 +385,11 @@ pub async fn count_failure(
 /// When the slices cannot be read.
 pub async fn tries(cx: Context<'_>, app: &AppRef, day: Date) -> Result<u32, StageError> {
     let (seats, _app_id) = seats(cx, app, day, &mut DayPass::default()).await?;
-    Ok(seats.iter().map(|seat| seat.slice.state.tries).max().unwrap_or(0))
+    Ok(seats
+        .iter()
+        .map(|seat| seat.slice.state.tries)
+        .max()
+        .unwrap_or(0))
 }
 
 fn describe(error: &storage::Error) -> String {

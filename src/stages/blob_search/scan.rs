@@ -125,7 +125,9 @@ impl Sink for Collect<'_> {
             let mut reasons: Vec<_> = mine().map(Needles::reason).collect();
             reasons.sort_unstable();
             reasons.dedup();
-            let mut holds: Vec<_> = mine().filter_map(|hit| customer.needles.install(hit)).collect();
+            let mut holds: Vec<_> = mine()
+                .filter_map(|hit| customer.needles.install(hit))
+                .collect();
             holds.sort_unstable();
             holds.dedup();
             let mut links: Vec<_> = mine()
@@ -151,13 +153,13 @@ impl Sink for Collect<'_> {
                 model: facts.model.clone(),
                 at: facts.timestamp,
                 message_type: facts.message_type.clone(),
-                message_id: facts.message_id.clone(),
+                message_id: facts.message_id.map(|id| id.to_string()),
                 error_id: facts.error_id.clone().or_else(|| named.error_id.clone()),
                 group_id: facts.group_id.clone(),
                 payload: facts.payload_blob.clone(),
                 text,
             };
-            let app_id = facts.app_id.clone().or_else(|| named.app_id.clone());
+            let app_id = facts.app_id.or(named.app_id).map(|id| id.to_string());
             self.hits.push((n, app_id, hit));
         }
         ControlFlow::Continue(())

@@ -91,7 +91,10 @@ fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
         gaps.push(Gap {
             from: last.tomorrow().unwrap_or(*last),
             to: today,
-            evidence: format!("the export configuration is {}", export.state.to_lowercase()),
+            evidence: format!(
+                "the export configuration is {}",
+                export.state.to_lowercase()
+            ),
         });
     }
     if let (Some(created), Some(first)) = (export.created_at, days.first()) {

@@ -62,7 +62,9 @@ pub fn report_verdict(report: &Report, install: Option<&Verdict>) -> Verdict {
         return act("the report itself holds a given user ID or e-mail");
     }
     match install {
-        Some((Action::Act, _)) if !report.mentions => act("a report of an install that is acted on"),
+        Some((Action::Act, _)) if !report.mentions => {
+            act("a report of an install that is acted on")
+        }
         Some((Action::Hold, reason)) => {
             let kind = reason.split(':').next().unwrap_or("held");
             hold(&format!(
@@ -100,7 +102,11 @@ pub fn items(
             install_id: *id,
             action: verdict.0,
             reason: verdict.1.clone(),
-            provenance: install.provenance.iter().map(|it| (*it).to_owned()).collect(),
+            provenance: install
+                .provenance
+                .iter()
+                .map(|it| (*it).to_owned())
+                .collect(),
             rows: install.rows,
             users: install.users.len(),
             models: install.models.len(),
@@ -154,7 +160,10 @@ pub fn items(
 }
 
 fn is_email_of(subject: &Subject, user: &str) -> bool {
-    subject.emails.iter().any(|email| *email == user.to_lowercase())
+    subject
+        .emails
+        .iter()
+        .any(|email| *email == user.to_lowercase())
 }
 
 /// The rows of an install: with it, or, where it is held, those that name the person by themselves.
@@ -235,7 +244,12 @@ pub fn large(
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let acted = reports.iter().filter(|report| report.action == Action::Act);
     let total = count(acted.clone().count());
-    let blocked = count(installs.iter().filter(|it| it.action == Action::Act).count());
+    let blocked = count(
+        installs
+            .iter()
+            .filter(|it| it.action == Action::Act)
+            .count(),
+    );
     let mut reasons = Vec::new();
     if blocked > limits.installs {
         reasons.push(format!("{blocked} installs, more than {}", limits.installs));

@@ -108,7 +108,9 @@ impl Findings {
 
     /// Takes a hit of the app (`is_of_app` when its record or path says so).
     pub fn take(&mut self, hit: &Hit, is_of_app: bool, window: Option<&Window>) {
-        let at = hit.at.or_else(|| hit.error_id.as_ref().and_then(ErrorId::timestamp));
+        let at = hit
+            .at
+            .or_else(|| hit.error_id.as_ref().and_then(ErrorId::timestamp));
         if let (Some(window), Some(at)) = (window, at)
             && !window.contains(at)
         {
@@ -197,7 +199,9 @@ impl Findings {
 
     fn report(&mut self, error_id: Option<&ErrorId>, blob: &str) -> &mut Report {
         let key = match error_id {
-            Some(id) => id.guid().map_or_else(|| id.to_string(), |guid| guid.to_string()),
+            Some(id) => id
+                .guid()
+                .map_or_else(|| id.to_string(), |guid| guid.to_string()),
             None => format!("blob {blob}"),
         };
         self.reports.entry(key).or_default()

@@ -166,10 +166,7 @@ async fn store_needles(
     needles: &Needles,
 ) -> Result<(), StageError> {
     let name = names::of_step(&record.id, record.run, step, "needles.json");
-    cx.app
-        .store
-        .create_json(&name, "needles", needles)
-        .await?;
+    cx.app.store.create_json(&name, "needles", needles).await?;
     Ok(())
 }
 
@@ -213,12 +210,14 @@ async fn plan(
         .retain(|it| !claimed.contains(&it.blob) && seen.insert(it.blob.clone()));
     for (app, reason) in &lookups.unasked {
         if let Some(coverage) = plan.coverage.get_mut(app) {
-            coverage
-                .notes
-                .push(format!("App Center could not be asked for report IDs: {reason}"));
+            coverage.notes.push(format!(
+                "App Center could not be asked for report IDs: {reason}"
+            ));
         }
     }
-    let diagnostics = record.include.contains(&crate::domain::Include::Diagnostics);
+    let diagnostics = record
+        .include
+        .contains(&crate::domain::Include::Diagnostics);
     let analytics = record.include.contains(&crate::domain::Include::Analytics);
     if !diagnostics {
         plan.reports.clear();
@@ -265,11 +264,7 @@ fn count(plan: &mut Plan) {
 }
 
 /// Stores the plan unless this run has one already; that one holds then.
-async fn store_plan(
-    cx: Context<'_>,
-    record: &Record,
-    plan: &Plan,
-) -> Result<PlanRef, StageError> {
+async fn store_plan(cx: Context<'_>, record: &Record, plan: &Plan) -> Result<PlanRef, StageError> {
     let name = names::plan(&record.id, record.run);
     cx.app.store.create_json(&name, "the plan", plan).await?;
     let (stored, bytes) = read_plan(cx, record).await?;

@@ -87,7 +87,9 @@ pub async fn plan(cx: Context<'_>, id: &RequestId) -> Result<(Bytes, String), Re
 pub async fn report(cx: Context<'_>, id: &RequestId, extension: &str) -> Result<Bytes, Refusal> {
     let record = record(cx, id).await?;
     if record.report_sha256.is_none() {
-        return Err(Refusal::NotFound("the request has no report yet".to_owned()));
+        return Err(Refusal::NotFound(
+            "the request has no report yet".to_owned(),
+        ));
     }
     let name = names::report(id, record.run, extension);
     let stored = cx.app.store.container().read(&name, MAX_REPORT).await?;

@@ -76,10 +76,16 @@ pub async fn package(
             Part::Whole(Box::new(stream.ok_or_else(gone)?))
         }
         Some(range) => {
-            let (first, last) = parse_range(range, package.size)
-                .ok_or_else(|| Refusal::BadRange(format!("the package has {} bytes", package.size)))?;
+            let (first, last) = parse_range(range, package.size).ok_or_else(|| {
+                Refusal::BadRange(format!("the package has {} bytes", package.size))
+            })?;
             let length = (last - first + 1).min(MAX_RANGE);
-            let read = cx.app.store.container().read_range(&name, first, length).await?;
+            let read = cx
+                .app
+                .store
+                .container()
+                .read_range(&name, first, length)
+                .await?;
             Part::Range(first, read.ok_or_else(gone)?)
         }
     };
@@ -97,11 +103,17 @@ pub async fn package(
 pub async fn link(cx: Context<'_>, id: &RequestId, valid_for: &str) -> Result<Link, Refusal> {
     let record = record(cx, id).await?;
     stored(&record)?;
-    let valid_for = parse_duration(valid_for)
-        .ok_or_else(|| Refusal::Conflict("`link` is a time such as 72h, 30m or 7d; at most 7d".to_owned()))?;
+    let valid_for = parse_duration(valid_for).ok_or_else(|| {
+        Refusal::Conflict("`link` is a time such as 72h, 30m or 7d; at most 7d".to_owned())
+    })?;
     let name = names::package(id, record.run);
     let now = cx.now();
-    let url = cx.app.store.container().read_link(&name, valid_for, now).await?;
+    let url = cx
+        .app
+        .store
+        .container()
+        .read_link(&name, valid_for, now)
+        .await?;
     Ok(Link {
         url: url.to_string(),
         expires_at: cx.after(valid_for),
@@ -117,7 +129,11 @@ fn parse_range(range: &str, size: u64) -> Option<(u64, u64)> {
             let length: u64 = suffix.parse().ok().filter(|length| *length > 0)?;
             Some((size.saturating_sub(length), end))
         }
-        (first, "") => first.parse().ok().filter(|it| *it <= end).map(|it| (it, end)),
+        (first, "") => first
+            .parse()
+            .ok()
+            .filter(|it| *it <= end)
+            .map(|it| (it, end)),
         (first, last) => {
             let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
             (first <= last && first <= end).then(|| (first, last.min(end)))

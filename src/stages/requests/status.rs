@@ -122,7 +122,9 @@ pub async fn status(cx: Context<'_>, id: &RequestId) -> Result<StatusView, Refus
         if let Some(reason) = &live.waiting_for
             && live.waiting > 0
         {
-            let until = live.waiting_until.map(|until| format!(" (looks again at {until})"));
+            let until = live
+                .waiting_until
+                .map(|until| format!(" (looks again at {until})"));
             view.next_action = format!(
                 "nothing unless it lasts: {} waits: {reason}{}",
                 step.name(),
@@ -226,10 +228,13 @@ fn next_action(record: &Record) -> String {
             Kind::Delete => "tell the person".to_owned(),
         },
         Status::CompletedWithExceptions => {
-            "read the report's exceptions (GET …/report), act on them, then tell the person".to_owned()
+            "read the report's exceptions (GET …/report), act on them, then tell the person"
+                .to_owned()
         }
         Status::Failed => "read `exceptions`, mend the cause, then POST …/retry".to_owned(),
-        Status::Rejected => "answer the person with the reasons; POST …/retry plans anew".to_owned(),
+        Status::Rejected => {
+            "answer the person with the reasons; POST …/retry plans anew".to_owned()
+        }
         Status::Cancelled => "nothing; POST …/retry starts again".to_owned(),
     }
 }
@@ -261,7 +266,11 @@ pub struct Listed {
 /// When stored state cannot be read.
 pub async fn list(cx: Context<'_>, query: &Query) -> Result<Listed, Refusal> {
     let wants_refused = query.status.as_deref() == Some("refused");
-    let prefix = if wants_refused { names::REFUSED } else { names::RECORDS };
+    let prefix = if wants_refused {
+        names::REFUSED
+    } else {
+        names::RECORDS
+    };
     let size = query.limit.unwrap_or(50).clamp(1, MAX_PAGE);
     let container = cx.app.store.container();
     let mut listing = container.list(prefix).with_page_size(size);
@@ -272,7 +281,11 @@ pub async fn list(cx: Context<'_>, query: &Query) -> Result<Listed, Refusal> {
     let mut values = Vec::with_capacity(page.len());
     for entry in page {
         let value = if wants_refused {
-            let read = cx.app.store.read_json::<Refused>(&entry.name, "a refused intake").await?;
+            let read = cx
+                .app
+                .store
+                .read_json::<Refused>(&entry.name, "a refused intake")
+                .await?;
             read.and_then(|(refused, _etag)| serde_json::to_value(refused).ok())
         } else {
             let name = entry.name.strip_prefix(prefix).unwrap_or_default();
@@ -282,15 +295,20 @@ pub async fn list(cx: Context<'_>, query: &Query) -> Result<Listed, Refusal> {
             match cx.app.store.record(&id).await {
                 Ok(Some(loaded)) => {
                     let record = loaded.record;
-                    let fits = query.status.as_deref().is_none_or(|it| it == record.status.name());
+                    let fits = query
+                        .status
+                        .as_deref()
+                        .is_none_or(|it| it == record.status.name());
                     let view = view(&record, cx.now());
                     fits.then(|| serde_json::to_value(view).ok()).flatten()
                 }
                 Ok(None) => None,
                 // One record that cannot be read does not hide the others.
-                Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => Some(serde_json::json!({
-                    "id": id, "status": "unreadable", "next_action": error.to_string(),
-                })),
+                Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
+                    Some(serde_json::json!({
+                        "id": id, "status": "unreadable", "next_action": error.to_string(),
+                    }))
+                }
                 Err(error) => return Err(error.into()),
             }
         };

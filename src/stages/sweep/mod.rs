@@ -113,7 +113,9 @@ async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Times
     for bin in (0..root.bin_count()).filter(|bin| !root.bins.contains_key(bin)) {
         let (marks, _etag) = store.bin(&record.id, record.run, step, bin).await?;
         let waits = marks.marks.values().filter(|mark| !mark.over);
-        last = waits.filter_map(|mark| mark.until).fold(last, Timestamp::max);
+        last = waits
+            .filter_map(|mark| mark.until)
+            .fold(last, Timestamp::max);
     }
     Ok(last)
 }
@@ -131,15 +133,18 @@ pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
     }
     // The record may have been opened again by a retry, whose work must stay.
     let is_ended = |loaded: Option<crate::work::Loaded>| {
-        loaded.is_none_or(|loaded| {
-            loaded.record.status.is_ended() && loaded.record.run == record.run
-        })
+        loaded
+            .is_none_or(|loaded| loaded.record.status.is_ended() && loaded.record.run == record.run)
     };
     if !is_ended(store.record(&record.id).await?) {
         return Ok(());
     }
-    store.delete_under(&names::work_prefix(&record.id), "finished work").await?;
-    store.delete_under(&names::poison_prefix(&record.id), "a count").await?;
+    store
+        .delete_under(&names::work_prefix(&record.id), "finished work")
+        .await?;
+    store
+        .delete_under(&names::poison_prefix(&record.id), "a count")
+        .await?;
     if is_ended(store.record(&record.id).await?) {
         store.delete(&names::open(&record.id), "a mark").await?;
     }

@@ -130,12 +130,17 @@ async fn take(
 /// Counts one more time; whether there is one left.
 async fn resend(cx: Context<'_>, name: &str) -> Result<bool, Error> {
     let read = cx.app.store.read_json::<Count>(name, "a count").await?;
-    let (mut count, etag) = read.map_or((Count::default(), None), |(count, etag)| (count, Some(etag)));
+    let (mut count, etag) = read.map_or((Count::default(), None), |(count, etag)| {
+        (count, Some(etag))
+    });
     if count.resent >= RESENDS {
         return Ok(false);
     }
     count.resent += 1;
-    cx.app.store.replace_json(name, "a count", &count, etag.as_ref()).await?;
+    cx.app
+        .store
+        .replace_json(name, "a count", &count, etag.as_ref())
+        .await?;
     Ok(true)
 }
 
@@ -149,10 +154,16 @@ async fn refuse(cx: Context<'_>, function: Function, id: &str, reason: &str) -> 
     let refused = Refused {
         reference: None,
         at: cx.now(),
-        faults: vec![Fault::new("", format!("queue {}: {reason}", function.name()))],
+        faults: vec![Fault::new(
+            "",
+            format!("queue {}: {reason}", function.name()),
+        )],
         id: id.clone(),
     };
     let name = format!("{}{id}.json", names::REFUSED);
-    cx.app.store.create_json(&name, "a refused message", &refused).await?;
+    cx.app
+        .store
+        .create_json(&name, "a refused message", &refused)
+        .await?;
     Ok(())
 }

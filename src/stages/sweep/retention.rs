@@ -63,9 +63,16 @@ pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
         }
     }
     expire_refused(cx).await?;
-    let state = State { looked_at: cx.now() };
+    let state = State {
+        looked_at: cx.now(),
+    };
     let etag = read.map(|(_, etag)| etag);
-    match cx.app.store.replace_json(STATE, "retention", &state, etag.as_ref()).await {
+    match cx
+        .app
+        .store
+        .replace_json(STATE, "retention", &state, etag.as_ref())
+        .await
+    {
         // Another instance looked at the same time.
         Ok(_) | Err(Error::Lost { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -88,17 +95,25 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
     let store = &cx.app.store;
     if is_report_over(cx, ended_at) {
         for prefix in ["plans", "reports", "packages"] {
-            store.delete_under(&format!("{prefix}/{}/", record.id), "an expired request").await?;
+            store
+                .delete_under(&format!("{prefix}/{}/", record.id), "an expired request")
+                .await?;
         }
-        store.delete(&names::record(&record.id), "an expired request").await?;
+        store
+            .delete(&names::record(&record.id), "an expired request")
+            .await?;
         tracing::info!(request = %record.id, "a request is no longer kept");
         return Ok(());
     }
     if record.work_removed || !is_over(cx, ended_at, cx.app.config.limits.package) {
         return Ok(());
     }
-    store.delete_under(&format!("packages/{}/", record.id), "an expired package").await?;
-    store.delete_under(&format!("plans/{}/", record.id), "an expired plan").await?;
+    store
+        .delete_under(&format!("packages/{}/", record.id), "an expired package")
+        .await?;
+    store
+        .delete_under(&format!("plans/{}/", record.id), "an expired plan")
+        .await?;
     let now = cx.now();
     let updated = store.update_record(&record.id, |stored| {
         if stored.ended_at != Some(ended_at) {
@@ -110,7 +125,12 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
         stored.plan = None;
         stored.subject = None;
         stored.work_removed = true;
-        stored.note(now, "package, plan and identifiers removed by retention", None, None);
+        stored.note(
+            now,
+            "package, plan and identifiers removed by retention",
+            None,
+            None,
+        );
         Ok(())
     });
     updated.await?;
@@ -120,7 +140,10 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
 async fn expire_refused(cx: Context<'_>) -> Result<(), Error> {
     let mut listing = cx.app.store.container().list(names::REFUSED);
     while let Some(page) = listing.next_page().await? {
-        for entry in page.iter().filter(|entry| is_report_over(cx, entry.last_modified)) {
+        for entry in page
+            .iter()
+            .filter(|entry| is_report_over(cx, entry.last_modified))
+        {
             cx.app.store.delete(&entry.name, "a refused intake").await?;
         }
     }
