@@ -11,8 +11,7 @@ mod document;
 mod erase;
 mod error;
 mod errors;
-#[cfg(test)]
-mod exchange;
+
 mod export;
 mod fetch;
 mod hosts;
@@ -24,6 +23,8 @@ mod path;
 mod personal;
 pub mod retry;
 mod session_logs;
+#[cfg(test)]
+mod tests;
 
 pub use account::{App, Os, User};
 pub use budget::{Budget, Exhausted, Gate, Open, Unlimited};
