@@ -355,30 +355,40 @@ fn check_body(expect: Expect, headers: &HeaderMap, body: &[u8]) -> Result<(), &'
     Ok(())
 }
 
-/// Whether a JSON text is an error body: an object with an `error` object inside.
+/// Whether a JSON text is one of the known error bodies: an object with `error`, or with `message` and a code of some kind.
 fn is_error(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Envelope {
-        error: Inner,
+        error: Option<IgnoredAny>,
+        message: Option<IgnoredAny>,
+        code: Option<IgnoredAny>,
+        status_code: Option<IgnoredAny>,
     }
-    #[derive(serde::Deserialize)]
-    struct Inner {
-        #[expect(dead_code, reason = "only its presence counts")]
-        code: serde_json::Value,
-    }
-    serde_json::from_slice::<Envelope>(body).is_ok_and(|it| {
-        let Envelope {
-            error: Inner { .. },
-        } = it;
-        true
-    })
+    is_object(body)
+        && serde_json::from_slice::<Envelope>(body).is_ok_and(|it| {
+            it.error.is_some()
+                || (it.message.is_some() && (it.code.is_some() || it.status_code.is_some()))
+        })
 }
 
-/// Decodes a JSON answer. serde's message quotes what it read, so it goes no further.
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
+/// Decodes an answer that is a JSON object. serde would fill its fields from an array as well.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|_error| {
-        Error::protocol("a field that must be there is missing or has a wrong type")
-    })
+    if is_object(body) {
+        decode_any(body)
+    } else {
+        Err(Error::protocol("it is not a JSON object"))
+    }
+}
+
+/// Decodes a JSON answer of any form. serde's message quotes what it read, so it goes no further.
+pub(super) fn decode_any<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let what = "a field that must be there is missing or has a wrong type";
+    serde_json::from_slice(body).map_err(|_error| Error::protocol(what))
 }
 
 /// Spreads a backoff by ±20 %, and a wait that the service asked for only upwards.

@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::Error;
 use super::errors::ErrorKind;
 use super::hosts::Location;
-use super::http::{Call, decode};
+use super::http::{Call, decode, decode_any};
 use super::lenient;
 use super::page::{Keyed, Listing, Next, Pages};
 use super::path::{Path, PathId};
@@ -136,7 +136,8 @@ impl Client {
             ErrorKind::Unhandled => path.query("error_type", "CrashingErrors"),
             ErrorKind::Handled => path.query("error_type", "HandledErrors"),
         };
-        let crashes: Crashes = self.json(&Call::get("crashes_list", path)).await?;
+        let call = Call::get("crashes_list", path);
+        let crashes: Crashes = decode_any(&self.send(&call).await?)?;
         Ok(crashes.0)
     }
 

@@ -162,8 +162,11 @@ async fn an_answer_without_the_list_is_not_an_empty_one() {
         "\"\"",
         r#"{"errorGroups":[]}"#,
         r#"{"errors":[1]}"#,
+        r#"[[], null]"#,
+        r#"{"errors":[],"error":"x"}"#,
+        r#"{"errors":[],"message":"x","statusCode":401}"#,
     ] {
-        let exchange = Exchange::start([json(200, body)]).await;
+        let exchange = Exchange::start(vec![json(200, body); 3]).await;
         let pages = exchange
             .client()
             .errors_in_group(&app(), &group(), start())
