@@ -1,6 +1,8 @@
 //! What a report consists of: stack trace, raw log, attachments.
 
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -145,8 +147,8 @@ impl Client {
         error: &ErrorId,
         limit: u64,
     ) -> Result<RawLog, Error> {
-        let location = async || self.error_location(app, group, error).await;
-        let first = match self.fetch_fresh(location, limit).await {
+        let location = || self.error_location(app, group, error).boxed();
+        let first = match self.fetch_fresh(&location, limit).await {
             Ok(bytes) => {
                 return Ok(RawLog {
                     bytes,
@@ -238,8 +240,8 @@ impl Client {
         attachment: &PathId,
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
-        let location = async || self.attachment_location(app, error, attachment).await;
-        let first = match self.fetch_fresh(location, limit).await {
+        let location = || self.attachment_location(app, error, attachment).boxed();
+        let first = match self.fetch_fresh(&location, limit).await {
             Ok(bytes) => return Ok(bytes),
             Err(first) => next_place(first)?,
         };
@@ -276,9 +278,9 @@ impl Client {
     }
 
     /// Asks for a link and fetches what is behind it; once more with a new link, as links expire.
-    pub(super) async fn fetch_fresh(
+    pub(super) async fn fetch_fresh<'a>(
         &self,
-        link: impl AsyncFn() -> Result<Location, Error>,
+        link: &(dyn Fn() -> BoxFuture<'a, Result<Location, Error>> + Sync),
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
         match self.fetch_bytes(&link().await?, limit).await {

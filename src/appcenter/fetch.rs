@@ -1,5 +1,7 @@
 //! Downloads from where the service says: without the token, without redirects, only from listed hosts, only so much.
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -67,8 +69,7 @@ impl Client {
     /// # Errors
     /// [`Error::Address`] when the address is not to be fetched, [`Error::Download`] when its place refuses, [`Error::Transient`] when it may work later.
     pub async fn fetch(&self, location: &Location, limit: u64) -> Result<Download, Error> {
-        self.retrying(async || self.open(location, limit).await)
-            .await
+        self.retrying(&|| self.open(location, limit).boxed()).await
     }
 
     /// A whole download in memory.
@@ -80,15 +81,16 @@ impl Client {
         location: &Location,
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
-        self.retrying(async || {
-            let mut download = self.open(location, limit).await?;
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = download.read_chunk().await? {
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(Personal::new(bytes.freeze()))
-        })
-        .await
+        self.retrying(&|| self.whole(location, limit).boxed()).await
+    }
+
+    async fn whole(&self, location: &Location, limit: u64) -> Result<Personal<Bytes>, Failed> {
+        let mut download = self.open(location, limit).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = download.read_chunk().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Personal::new(bytes.freeze()))
     }
 
     async fn open(&self, location: &Location, limit: u64) -> Result<Download, Failed> {
@@ -136,7 +138,10 @@ impl Client {
         })
     }
 
-    async fn retrying<T>(&self, once: impl AsyncFn() -> Result<T, Failed>) -> Result<T, Error> {
+    async fn retrying<'a, T>(
+        &self,
+        once: &(dyn Fn() -> BoxFuture<'a, Result<T, Failed>> + Sync),
+    ) -> Result<T, Error> {
         let began = Instant::now();
         let mut attempt = 0;
         loop {

@@ -1,6 +1,7 @@
 //! The legacy crash API: deprecated, "removed" by the documents, and still described in 2025. Used where the current one is not there.
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -199,8 +200,8 @@ impl Client {
         crash: &ErrorId,
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
-        let location = async || self.crash_location(app, group, crash).await;
-        self.fetch_fresh(location, limit).await
+        let location = || self.crash_location(app, group, crash).boxed();
+        self.fetch_fresh(&location, limit).await
     }
 
     /// `crashes_getNativeCrashDownload`: a native crash as text.

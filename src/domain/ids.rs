@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// Why a text is not the identifier it should be. It never quotes the text: it may be personal data.
@@ -178,6 +179,66 @@ macro_rules! segment_id {
 
 segment_id!(GroupId, "error group ID");
 segment_id!(ErrorId, "error ID");
+
+/// A request's ID: derived from its kind and reference, so that the same request has the same ID whoever sends it how
+/// often, and "is it there already?" is one conditional write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// The ID of the request with this kind and reference.
+    #[must_use]
+    pub fn derive(kind: &str, reference: &str) -> Self {
+        let digest = Sha256::digest(format!("{kind}\n{reference}"));
+        let hex: String = digest[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self(hex)
+    }
+
+    /// 32 hex digits, lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let is_valid = text.len() == 32
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        is_valid.then(|| Self(text.to_owned())).ok_or(InvalidId {
+            kind: "request ID",
+            reason: "32 hex digits, lower case",
+        })
+    }
+}
+
+impl TryFrom<String> for RequestId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<RequestId> for String {
+    fn from(id: RequestId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// .NET ticks (100 ns since year 1) of `9999-12-31T23:59:59.9999999Z`, from which the digits of an error ID count down.
 const LAST_TICK: i128 = 3_155_378_975_999_999_999;

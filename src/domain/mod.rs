@@ -1,5 +1,14 @@
 //! What the product talks about: requests, subjects, apps, reports. Nothing here does I/O.
 
+pub mod document;
+pub mod due;
+pub mod fields;
+pub mod hit;
 pub mod ids;
+pub mod plan;
+pub mod subject;
 
-pub use ids::{AppRef, ErrorId, GroupId, InstallId};
+pub use document::{Document, Include, Jurisdiction, Kind, Window};
+pub use fields::Fault;
+pub use ids::{AppRef, ErrorId, GroupId, InstallId, RequestId};
+pub use subject::Subject;

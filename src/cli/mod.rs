@@ -1,0 +1,29 @@
+//! The command line: `serve`, `requests`, `search`.
+
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Data subject requests over Visual Studio App Center data.
+#[derive(Debug, Parser)]
+#[command(name = "appcenter-dsr", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run as the Functions custom handler, on 127.0.0.1 and the port in `FUNCTIONS_CUSTOMHANDLER_PORT`.
+    Serve,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve => serve::run(),
+    }
+}

@@ -1,0 +1,427 @@
+//! Settings, read once at the start. Nothing else reads the environment.
+
+pub mod env;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use env::Setting;
+
+/// A setting that cannot be used; the message names it and never shows a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("setting `{name}`: {reason}")]
+pub struct ConfigError {
+    /// The environment variable.
+    pub name: String,
+    /// What is wrong with it and what would be right.
+    pub reason: String,
+}
+
+/// Where settings come from: the environment, or a test's map.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Looks up the process's environment.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
+    std::env::var(name).ok()
+}
+
+/// How a storage account is reached.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// With a key or SAS.
+    ConnectionString(SecretString),
+    /// With the app's identity.
+    Identity {
+        /// Blob endpoint.
+        blob_endpoint: Url,
+        /// Queue endpoint.
+        queue_endpoint: Url,
+        /// Client ID of a user-assigned identity.
+        client_id: Option<String>,
+    },
+}
+
+/// How App Center is told to export.
+#[derive(Debug, Clone)]
+pub enum ExportType {
+    /// Use what is there.
+    None,
+    /// Linked subscription.
+    Standard {
+        /// The Azure subscription's ID.
+        subscription_id: String,
+    },
+    /// Connection string.
+    Custom {
+        /// What App Center gets.
+        connection_string: SecretString,
+    },
+}
+
+/// The App Center API.
+#[derive(Debug, Clone)]
+pub struct AppCenter {
+    /// Address.
+    pub url: Url,
+    /// Token; without one the first call fails, not the start.
+    pub token: SecretString,
+    /// Calls per window.
+    pub rate_budget: String,
+    /// Further hosts of downloads.
+    pub download_hosts: Vec<String>,
+    /// Whether it is known to be gone.
+    pub retired: bool,
+    /// How it is told to export.
+    pub export: ExportType,
+    /// How long an export may be pending.
+    pub export_pending: Duration,
+}
+
+/// Limits of the workflow.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A plan over this many installs is large.
+    pub plan_installs: u64,
+    /// A plan over this many reports is large.
+    pub plan_reports: u64,
+    /// A plan over this share of an app's reports is large, in percent.
+    pub plan_share_percent: u64,
+    /// How long a package is kept.
+    pub package: Duration,
+    /// How long `collected/` is kept.
+    pub collected: Duration,
+    /// How long reports are kept, in months.
+    pub report_months: i32,
+    /// Delay before the first retry.
+    pub retry_first: Duration,
+    /// Longest delay between retries.
+    pub retry_longest: Duration,
+    /// Tries of a slice.
+    pub retry_tries: u32,
+    /// Time for the tries of a slice.
+    pub retry_time: Duration,
+    /// Longest time of one invocation.
+    pub invocation: Duration,
+    /// Items of one slice.
+    pub slice_items: usize,
+    /// When a request counts as standing still.
+    pub stalled: Duration,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Port of the handler, on 127.0.0.1.
+    pub port: u16,
+    /// Work storage.
+    pub work: Storage,
+    /// Container of the work storage.
+    pub work_container: String,
+    /// Storage of the archive.
+    pub archive: Storage,
+    /// Container of the archive.
+    pub archive_container: String,
+    /// The API.
+    pub app_center: AppCenter,
+    /// Key of HMACs, if it is set.
+    pub index_key: Option<SecretString>,
+    /// Limits.
+    pub limits: Limits,
+    /// Log filter.
+    pub log: String,
+}
+
+impl Config {
+    /// Reads every setting.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn from_lookup(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let work = storage(lookup, env::WORK_STORAGE.name)?.ok_or_else(|| {
+            error(
+                env::WORK_STORAGE.name,
+                "required: a connection string, `UseDevelopmentStorage=true`, or `…__accountName`",
+            )
+        })?;
+        let archive = storage(lookup, env::ARCHIVE_STORAGE.name)?.unwrap_or_else(|| work.clone());
+        let limits = Limits {
+            plan_installs: number(lookup, env::PLAN_MAX_INSTALLS, 1..=1_000_000)?,
+            plan_reports: number(lookup, env::PLAN_MAX_REPORTS, 1..=10_000_000)?,
+            plan_share_percent: number(lookup, env::PLAN_MAX_SHARE_PERCENT, 1..=100)?,
+            package: days(number(lookup, env::RETENTION_PACKAGE_DAYS, 1..=3650)?),
+            collected: days(number(lookup, env::RETENTION_COLLECTED_DAYS, 1..=3650)?),
+            report_months: i32::try_from(number(lookup, env::RETENTION_REPORT_MONTHS, 1..=240)?)
+                .unwrap_or(24),
+            retry_first: Duration::from_secs(number(lookup, env::RETRY_FIRST_SECONDS, 1..=3600)?),
+            retry_longest: Duration::from_secs(number(
+                lookup,
+                env::RETRY_LONGEST_SECONDS,
+                1..=86_400,
+            )?),
+            retry_tries: u32::try_from(number(lookup, env::RETRY_TRIES, 1..=1000)?).unwrap_or(20),
+            retry_time: Duration::from_secs(3600 * number(lookup, env::RETRY_HOURS, 1..=720)?),
+            invocation: Duration::from_secs(number(lookup, env::INVOCATION_SECONDS, 5..=240)?),
+            slice_items: usize::try_from(number(lookup, env::SLICE_ITEMS, 1..=1000)?).unwrap_or(50),
+            stalled: Duration::from_secs(number(lookup, env::STALLED_SECONDS, 1..=86_400)?),
+        };
+        let index_key = text(lookup, env::INDEX_KEY);
+        Ok(Self {
+            port: port(lookup)?,
+            work,
+            work_container: container(lookup, env::WORK_CONTAINER)?,
+            archive,
+            archive_container: container(lookup, env::ARCHIVE_CONTAINER)?,
+            app_center: app_center(lookup)?,
+            index_key: (!index_key.is_empty()).then(|| SecretString::from(index_key)),
+            limits,
+            log: text(lookup, env::LOG),
+        })
+    }
+}
+
+fn app_center(lookup: Lookup<'_>) -> Result<AppCenter, ConfigError> {
+    let url: Url = parse(lookup, env::API_URL, "an https address")?;
+    let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+        return Err(error(env::API_URL.name, "https only (http for loopback)"));
+    }
+    let required = |setting: Setting, why: &str| {
+        let value = text(lookup, setting);
+        if value.is_empty() {
+            Err(error(setting.name, why))
+        } else {
+            Ok(value)
+        }
+    };
+    let export = match text(lookup, env::EXPORT_TYPE).as_str() {
+        "none" => ExportType::None,
+        "standard" => ExportType::Standard {
+            subscription_id: required(
+                env::EXPORT_SUBSCRIPTION_ID,
+                "required when EXPORT_TYPE is `standard`",
+            )?,
+        },
+        "custom" => ExportType::Custom {
+            connection_string: required(
+                env::EXPORT_CONNECTION_STRING,
+                "required when EXPORT_TYPE is `custom`",
+            )?
+            .into(),
+        },
+        _ => {
+            return Err(error(
+                env::EXPORT_TYPE.name,
+                "one of `none`, `standard`, `custom`",
+            ));
+        }
+    };
+    let path = text(lookup, env::PATH);
+    if !["auto", "blob", "api"].contains(&path.as_str()) {
+        return Err(error(env::PATH.name, "one of `auto`, `blob`, `api`"));
+    }
+    let retired = match text(lookup, env::RETIRED).as_str() {
+        "false" | "" => false,
+        "true" => true,
+        _ => return Err(error(env::RETIRED.name, "`true` or `false`")),
+    };
+    let hours = number(lookup, env::EXPORT_PENDING_HOURS, 1..=720)?;
+    Ok(AppCenter {
+        url,
+        token: text(lookup, env::API_TOKEN).into(),
+        rate_budget: text(lookup, env::RATE_BUDGET),
+        download_hosts: text(lookup, env::DOWNLOAD_HOSTS)
+            .split(',')
+            .map(|host| host.trim().to_ascii_lowercase())
+            .filter(|host| !host.is_empty())
+            .collect(),
+        retired,
+        export,
+        export_pending: Duration::from_secs(3600 * hours),
+    })
+}
+
+fn port(lookup: Lookup<'_>) -> Result<u16, ConfigError> {
+    let reason = "the port that the Functions host gives, 0 to 65535";
+    lookup(env::PORT)
+        .unwrap_or_else(|| "0".to_owned())
+        .trim()
+        .parse()
+        .map_err(|_error| error(env::PORT, reason))
+}
+
+/// Reads a storage account's settings: one connection string, or the identity settings that start with the same name.
+fn storage(lookup: Lookup<'_>, name: &str) -> Result<Option<Storage>, ConfigError> {
+    if let Some(text) = lookup(name).filter(|text| !text.trim().is_empty()) {
+        return Ok(Some(Storage::ConnectionString(text.into())));
+    }
+    let part = |part: &str| lookup(&format!("{name}__{part}")).filter(|text| !text.is_empty());
+    let endpoint = |service: &str, key: &str| -> Result<Option<Url>, ConfigError> {
+        let address = match (part("accountName"), part(key)) {
+            (_, Some(uri)) => uri,
+            (Some(account), None) => format!("https://{account}.{service}.core.windows.net"),
+            (None, None) => return Ok(None),
+        };
+        let url = Url::parse(&address)
+            .map_err(|_error| error(&format!("{name}__{key}"), "an https address"))?;
+        Ok(Some(url))
+    };
+    let blob = endpoint("blob", "blobServiceUri")?;
+    let queue = endpoint("queue", "queueServiceUri")?;
+    Ok(match (blob, queue) {
+        (None, _) => None,
+        (Some(blob_endpoint), queue) => Some(Storage::Identity {
+            // An archive account needs no queues; its own blob endpoint stands in for what is never asked.
+            queue_endpoint: queue.unwrap_or_else(|| blob_endpoint.clone()),
+            blob_endpoint,
+            client_id: part("clientId"),
+        }),
+    })
+}
+
+fn container(lookup: Lookup<'_>, setting: Setting) -> Result<String, ConfigError> {
+    let name = text(lookup, setting);
+    let is_valid = (3..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_valid {
+        Ok(name)
+    } else {
+        Err(error(
+            setting.name,
+            "a container name: 3 to 63 lower-case letters, digits, hyphens",
+        ))
+    }
+}
+
+fn text(lookup: Lookup<'_>, setting: Setting) -> String {
+    lookup(setting.name)
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| setting.default.unwrap_or_default().to_owned())
+}
+
+fn parse<T: FromStr>(lookup: Lookup<'_>, setting: Setting, what: &str) -> Result<T, ConfigError> {
+    text(lookup, setting)
+        .parse()
+        .map_err(|_error| error(setting.name, what))
+}
+
+fn number(
+    lookup: Lookup<'_>,
+    setting: Setting,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    let what = format!("a whole number from {} to {}", range.start(), range.end());
+    let value: u64 = parse(lookup, setting, &what)?;
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(error(setting.name, what))
+    }
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3600)
+}
+
+fn error(name: &str, reason: impl fmt::Display) -> ConfigError {
+    ConfigError {
+        name: name.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let settings: std::collections::HashMap<String, String> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Config::from_lookup(&|name| settings.get(name).cloned())
+    }
+
+    const WORK: (&str, &str) = ("AzureWebJobsStorage", "UseDevelopmentStorage=true");
+
+    #[test]
+    fn defaults_hold() {
+        let config = read(&[WORK]).expect("the defaults are valid");
+        assert_eq!(config.work_container, "dsr");
+        assert_eq!(config.archive_container, "archive");
+        assert_eq!(config.limits.plan_installs, 50);
+        assert_eq!(config.app_center.url.as_str(), "https://api.appcenter.ms/");
+    }
+
+    #[test]
+    fn identity_settings_are_read() {
+        let config = read(&[
+            ("AzureWebJobsStorage__accountName", "contosodsr"),
+            ("AzureWebJobsStorage__clientId", "11"),
+            (
+                "ARCHIVE_STORAGE__blobServiceUri",
+                "https://x.blob.core.windows.net",
+            ),
+        ])
+        .expect("valid");
+        let Storage::Identity {
+            blob_endpoint,
+            queue_endpoint,
+            client_id,
+        } = config.work
+        else {
+            panic!("an identity");
+        };
+        assert_eq!(
+            blob_endpoint.as_str(),
+            "https://contosodsr.blob.core.windows.net/"
+        );
+        assert_eq!(
+            queue_endpoint.as_str(),
+            "https://contosodsr.queue.core.windows.net/"
+        );
+        assert_eq!(client_id.as_deref(), Some("11"));
+        assert!(matches!(config.archive, Storage::Identity { .. }));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (settings, name) in [
+            (&[][..], "AzureWebJobsStorage"),
+            (
+                &[WORK, ("APPCENTER_API_URL", "http://api.appcenter.ms")],
+                "APPCENTER_API_URL",
+            ),
+            (
+                &[WORK, ("APPCENTER_API_URL", "nonsense")],
+                "APPCENTER_API_URL",
+            ),
+            (
+                &[WORK, ("EXPORT_TYPE", "custom")],
+                "EXPORT_CONNECTION_STRING",
+            ),
+            (&[WORK, ("EXPORT_TYPE", "else")], "EXPORT_TYPE"),
+            (&[WORK, ("PLAN_MAX_REPORTS", "many")], "PLAN_MAX_REPORTS"),
+            (&[WORK, ("INVOCATION_SECONDS", "900")], "INVOCATION_SECONDS"),
+            (&[WORK, ("ARCHIVE_CONTAINER", "No")], "ARCHIVE_CONTAINER"),
+            (
+                &[WORK, ("FUNCTIONS_CUSTOMHANDLER_PORT", "x")],
+                "FUNCTIONS_CUSTOMHANDLER_PORT",
+            ),
+        ] {
+            let error = read(settings).expect_err(name);
+            assert_eq!(error.name, name);
+        }
+    }
+}

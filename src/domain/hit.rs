@@ -1,0 +1,163 @@
+//! What a search found: where, what it says of itself, and which identifiers of the person it holds.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ErrorId, GroupId, InstallId};
+
+/// Why a record was found, from strong to weak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It holds an install ID that was searched for.
+    InstallId,
+    /// It holds a user ID as a whole value.
+    UserId,
+    /// It holds an e-mail address.
+    Email,
+    /// It holds a user ID only as a token inside text.
+    UserIdToken,
+    /// It holds a term.
+    Term,
+    /// It names a report or payload blob that was found before.
+    Link,
+}
+
+impl Reason {
+    /// Whether the record itself names the person, beyond doubt.
+    #[must_use]
+    pub fn names_the_person(self) -> bool {
+        matches!(self, Self::UserId | Self::Email)
+    }
+}
+
+/// Which part of the archive a blob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// `logs.v1.data`: rows.
+    Logs,
+    /// `crashes/`: one report a blob.
+    Crashes,
+    /// `errors/`: one report a blob.
+    Errors,
+    /// `attachments/`: files that came with a report.
+    Attachments,
+    /// Anything else under the prefix.
+    Other,
+}
+
+impl Stream {
+    /// Tells it from a blob's name.
+    #[must_use]
+    pub fn of(blob: &str) -> Self {
+        let has = |part: &str| blob.split('/').any(|segment| segment == part);
+        if has("attachments") {
+            Self::Attachments
+        } else if has("crashes") {
+            Self::Crashes
+        } else if has("errors") {
+            Self::Errors
+        } else if blob
+            .rsplit('/')
+            .next()
+            .is_some_and(|name| name.starts_with("logs"))
+        {
+            Self::Logs
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// One record of the archive that a search found. It holds personal data: it stays in the request's own work blobs.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Hit {
+    /// The blob's name in the archive.
+    pub blob: String,
+    /// 0-based index of the record in its blob.
+    pub record: u64,
+    /// Byte offset in the blob (in its decoded bytes when `decoded`).
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// Whether offset and length count decoded bytes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decoded: bool,
+    /// Whether the record was too long to be held whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub oversized: bool,
+    /// Why it was found.
+    pub reasons: Vec<Reason>,
+    /// The searched install IDs that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<InstallId>,
+    /// Links (payload blobs by name) that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
+    /// The install ID that it belongs to, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallId>,
+    /// User IDs in its user fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// Device model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its own timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The export's message type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_type: Option<String>,
+    /// The row's message ID, by which duplicates are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The report that it is, or belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_id: Option<ErrorId>,
+    /// The report's group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<GroupId>,
+    /// The payload blob that a log row names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// The record's text, kept for an export when it is not too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl std::fmt::Debug for Hit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hit")
+            .field("record", &self.record)
+            .field("reasons", &self.reasons)
+            .finish_non_exhaustive()
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stream;
+
+    #[test]
+    fn streams_by_name() {
+        for (blob, expected) in [
+            ("2026/11/20/09/03/logs.v1.data", Stream::Logs),
+            ("app/2026/11/20/09/03/crashes/25-a.json", Stream::Crashes),
+            ("2026/11/20/09/03/errors/25-a.json", Stream::Errors),
+            ("2026/11/20/09/03/attachments/25-a/7", Stream::Attachments),
+            ("2026/11/20/09/03/else", Stream::Other),
+        ] {
+            assert_eq!(Stream::of(blob), expected, "{blob}");
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! One message: load the record, run the stage, save, send. The only place that sends messages of the workflow.
+//!
+//! Success is answered for everything that is stored, also for what must be tried again: that comes back as a delayed
+//! message. Only when the stored state itself cannot be read or written the host is told of a failure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rand::RngExt as _;
+
+use crate::app::App;
+use crate::domain::{AppRef, RequestId};
+use crate::stages::sweep::Swept;
+use crate::stages::{self, Context, CutOutcome, Outcome, StageError, blob_search};
+use crate::work::{Error, Finished, Slice, SliceEnd};
+use crate::workflow::join::{Root, SliceMark};
+use crate::workflow::transition::{next, wake};
+use crate::workflow::{Event, Message, Record, Step};
+
+/// Messages that are sent at once.
+const PARALLEL: usize = 16;
+
+/// Works on one message.
+///
+/// # Errors
+/// When the stored state cannot be read or written: the host delivers the message again.
+pub async fn invoke(app: &App, message: Message) -> Result<(), Error> {
+    let cx = Context::new(app);
+    match message {
+        Message::Step {
+            request,
+            run,
+            step,
+            slice,
+            ..
+        } => {
+            let Some(record) = current(cx, &request, run, step).await? else {
+                return Ok(());
+            };
+            match slice {
+                None => start(cx, record, step).await,
+                Some(number) => one_slice(cx, &record, step, number).await,
+            }
+        }
+        Message::Day { app: of, day, .. } => one_day(cx, &of, day).await,
+    }
+}
+
+/// The record, if the message still fits it. A late message whose step is over wakes the step that followed, in case
+/// the message for it was never sent.
+async fn current(
+    cx: Context<'_>,
+    id: &RequestId,
+    run: u32,
+    step: Step,
+) -> Result<Option<Record>, Error> {
+    let Some(loaded) = cx.app.store.record(id).await? else {
+        tracing::warn!(request = %id, "a message for a request that is not stored");
+        return Ok(None);
+    };
+    let record = loaded.record;
+    if record.run != run || record.status.is_ended() {
+        return Ok(None);
+    }
+    if record.step == Some(step) {
+        return Ok(Some(record));
+    }
+    if let Some(now_at) = record.step
+        && now_at.function().is_some()
+        && cx.app.store.root(id, run, now_at).await?.is_none()
+    {
+        send_all(cx, &wake(&record)).await?;
+    }
+    Ok(None)
+}
+
+/// Cuts a step, unless it is cut, and starts its slices that are not over.
+async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error> {
+    let root = match cx.app.store.root(&record.id, record.run, step).await? {
+        Some(root) => root,
+        None => match stages::cut(cx, &record, step).await {
+            Ok(CutOutcome::Cut(cut)) => {
+                let root = cx.app.store.cut(&record, step, cut, cx.now()).await?;
+                note_planned(cx, &record, step, &root).await?;
+                root
+            }
+            Ok(CutOutcome::Wait { until, reason }) => {
+                tracing::info!(request = %record.id, step = step.name(), %until, "waits: {reason}");
+                let message = Message::step(&record.id, record.run, step, None);
+                return send_later(cx, &message, until).await;
+            }
+            Err(error) => return cut_failed(cx, &record, step, error).await,
+        },
+    };
+    if root.slices == 0 {
+        let event = Event::Joined {
+            step,
+            done: 0,
+            failed: 0,
+        };
+        if step.is_search() {
+            forget_waiting(cx, &record).await?;
+        }
+        return advance(cx, &record.id, record.run, event).await;
+    }
+    if step.is_search() {
+        return start_search(cx, &record, step, &root).await;
+    }
+    if root.slices == 1 {
+        return one_slice(cx, &record, step, 0).await;
+    }
+    let open = cx
+        .app
+        .store
+        .open_slices(&record.id, record.run, step, &root)
+        .await?;
+    if open.is_empty() {
+        // All are over; the last one was killed before it could say so. Any of them says it again.
+        return one_slice(cx, &record, step, 0).await;
+    }
+    let messages: Vec<Message> = open
+        .into_iter()
+        .map(|n| Message::step(&record.id, record.run, step, Some(n)))
+        .collect();
+    send_all(cx, &messages).await
+}
+
+async fn start_search(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+    root: &Root,
+) -> Result<(), Error> {
+    let memo: blob_search::Memo = serde_json::from_value(root.memo.clone()).unwrap_or_default();
+    let mut open = cx
+        .app
+        .store
+        .open_slices(&record.id, record.run, step, root)
+        .await?;
+    if open.is_empty() {
+        open.push(root.slices - 1);
+    }
+    let mut open = open.into_iter().peekable();
+    let messages: Vec<Message> = memo
+        .keys()
+        .zip(0_u32..)
+        .filter(|(_, n)| open.next_if_eq(n).is_some())
+        .map(|((app, day), _)| Message::day(&app, day))
+        .collect();
+    send_all(cx, &messages).await
+}
+
+/// A step whose cut failed is tried again as a slice would be: its tries are counted in slice 0's place.
+async fn cut_failed(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+    error: StageError,
+) -> Result<(), Error> {
+    let (reason, until) = match error {
+        StageError::Work(error) => return Err(error),
+        StageError::Stopped => return Ok(()),
+        StageError::Retry { reason, until } => (reason, until),
+        StageError::Permanent { reason } => {
+            return conclude_failed(cx, record, step, &reason).await;
+        }
+    };
+    let mut tries = cx
+        .app
+        .store
+        .slice(&record.id, record.run, step, u32::MAX)
+        .await?;
+    match again(cx, &mut tries, &reason, until).await? {
+        Some(at) => {
+            let message = Message::step(&record.id, record.run, step, None);
+            send_later(cx, &message, at).await
+        }
+        None => conclude_failed(cx, record, step, &reason).await,
+    }
+}
+
+/// A step that cannot even be cut ends as one failed slice, so that the report says why.
+async fn conclude_failed(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+    reason: &str,
+) -> Result<(), Error> {
+    tracing::error!(request = %record.id, step = step.name(), "failed: {reason}");
+    let reason = format!("{}: {reason}", step.name());
+    fail(cx, &record.id, record.run, step, &reason).await
+}
+
+/// Works on one slice.
+async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) -> Result<(), Error> {
+    let store = &cx.app.store;
+    let Some(root) = store.root(&record.id, record.run, step).await? else {
+        return send_all(cx, &wake(record)).await;
+    };
+    let mut slice = store.slice(&record.id, record.run, step, number).await?;
+    let message = Message::step(&record.id, record.run, step, Some(number));
+    if let Some(end) = slice.state.end.clone() {
+        return finish(cx, &mut slice, &root, end).await;
+    }
+    let outcome = Box::pin(stages::run(cx, record, &root, &mut slice)).await;
+    match outcome {
+        Ok(Outcome::Over(end)) => finish(cx, &mut slice, &root, end).await,
+        Ok(Outcome::Continue) => store.send(&message, Duration::ZERO).await,
+        Ok(Outcome::Wait { until, reason }) => {
+            store.save_slice(&mut slice).await?;
+            mark_waiting(cx, &slice, until, &reason).await?;
+            send_later(cx, &message, until).await
+        }
+        // Somebody else works on this slice and saved it: that one goes on.
+        Err(StageError::Work(Error::Lost { .. })) => Ok(()),
+        Err(StageError::Work(error)) => Err(error),
+        Err(StageError::Stopped) => stopped(cx, record, &mut slice, &message).await,
+        Err(StageError::Permanent { reason }) => give_up(cx, &mut slice, &root, &reason).await,
+        Err(StageError::Retry { reason, until }) => {
+            match again(cx, &mut slice, &reason, until).await? {
+                Some(at) => send_later(cx, &message, at).await,
+                None => give_up(cx, &mut slice, &root, &reason).await,
+            }
+        }
+    }
+}
+
+/// A closed gate means that the request has moved on, or that its record could not be read just now.
+async fn stopped(
+    cx: Context<'_>,
+    record: &Record,
+    slice: &mut Slice,
+    message: &Message,
+) -> Result<(), Error> {
+    if current(cx, &record.id, record.run, slice.step)
+        .await?
+        .is_none()
+    {
+        return Ok(());
+    }
+    let reason = "the request's record could not be read before an irreversible call";
+    match again(cx, slice, reason, None).await? {
+        Some(at) => send_later(cx, message, at).await,
+        None => {
+            cx.app
+                .store
+                .send(message, cx.app.config.limits.retry_longest)
+                .await
+        }
+    }
+}
+
+async fn give_up(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    root: &Root,
+    reason: &str,
+) -> Result<(), Error> {
+    let request = slice.request.clone();
+    let step = slice.step;
+    tracing::error!(%request, step = step.name(), slice = slice.number, "gave up: {reason}");
+    let end = match stages::give_up(slice, reason) {
+        Ok(end) => end,
+        Err(StageError::Work(error)) => return Err(error),
+        Err(_) => SliceEnd {
+            failed: 1,
+            ..SliceEnd::default()
+        },
+    };
+    // A step of which the rest depends ends the request; the others go on with what they have.
+    if matches!(
+        step,
+        Step::Resolve | Step::Relate | Step::Plan | Step::Aggregate
+    ) {
+        let reason = format!("{}: {reason}", step.name());
+        return fail(cx, &request, slice.run, step, &reason).await;
+    }
+    finish(cx, slice, root, end).await
+}
+
+/// Ends a request that cannot be done, with the reason.
+async fn fail(
+    cx: Context<'_>,
+    id: &RequestId,
+    run: u32,
+    step: Step,
+    reason: &str,
+) -> Result<(), Error> {
+    let now = cx.now();
+    let updated = cx.app.store.update_record(id, |record| {
+        if record.run != run || record.step != Some(step) {
+            return Err(());
+        }
+        crate::workflow::transition::fail(record, reason, now);
+        Ok(())
+    });
+    if let Some(Ok(((), record))) = updated.await? {
+        stages::sweep::close(cx, &record).await?;
+    }
+    Ok(())
+}
+
+/// Counts a failed try of a slice and stores it; when to try again, or none when it has been tried enough.
+async fn again(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    reason: &str,
+    until: Option<Timestamp>,
+) -> Result<Option<Timestamp>, Error> {
+    let limits = &cx.app.config.limits;
+    let now = cx.now();
+    // A wait for the API's budget, or as long as the service asked for, is no failure.
+    let is_throttled = until.is_some();
+    if !is_throttled {
+        slice.state.tries += 1;
+        let since = *slice.state.failing_since.get_or_insert(now);
+        let failing = now.duration_since(since).unsigned_abs();
+        if slice.state.tries >= limits.retry_tries || failing >= limits.retry_time {
+            return Ok(None);
+        }
+    }
+    let delay = backoff(limits.retry_first, limits.retry_longest, slice.state.tries);
+    let at = match until {
+        Some(until) => until.max(cx.after(Duration::from_secs(1))),
+        None => cx.after(delay),
+    };
+    cx.app.store.save_slice(slice).await?;
+    if slice.number != u32::MAX {
+        mark_waiting(cx, slice, at, reason).await?;
+    }
+    let request = &slice.request;
+    let (step, tries) = (slice.step.name(), slice.state.tries);
+    tracing::warn!(%request, step, tries, until = %at, "tries again: {reason}");
+    Ok(Some(at))
+}
+
+/// The delay before the next try: doubling from `first` to `longest`, ±20 %.
+fn backoff(first: Duration, longest: Duration, tries: u32) -> Duration {
+    let doubled = first.saturating_mul(1_u32 << tries.saturating_sub(1).min(20));
+    let delay = doubled.min(longest);
+    delay.mul_f64(rand::rng().random_range(0.8..=1.2))
+}
+
+async fn mark_waiting(
+    cx: Context<'_>,
+    slice: &Slice,
+    until: Timestamp,
+    reason: &str,
+) -> Result<(), Error> {
+    let mark = SliceMark {
+        until: Some(until),
+        waits_for: Some(reason.to_owned()),
+        ..SliceMark::default()
+    };
+    cx.app
+        .store
+        .mark(&slice.request, slice.run, slice.step, slice.number, mark)
+        .await?;
+    Ok(())
+}
+
+async fn finish(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    root: &Root,
+    end: SliceEnd,
+) -> Result<(), Error> {
+    match cx.app.store.finish_slice(slice, root, end).await {
+        Ok(Finished::OthersOpen) => Ok(()),
+        Ok(Finished::Joined(event)) => advance(cx, &slice.request, slice.run, event).await,
+        Err(Error::Lost { what: "a slice" }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Searches one app and day for all who wait for it.
+async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> {
+    let searched = Box::pin(blob_search::search_day(cx, app, day)).await;
+    let (pass, delay) = match searched {
+        Ok(pass) => (pass, Duration::ZERO),
+        Err(StageError::Work(Error::Lost { .. })) => return Ok(()),
+        Err(StageError::Work(error)) => return Err(error),
+        Err(error) => {
+            let reason = error.to_string();
+            let limits = &cx.app.config.limits;
+            let tries = work(blob_search::tries(cx, app, day).await)?;
+            let delay = backoff(limits.retry_first, limits.retry_longest, tries + 1);
+            let until = cx.after(delay);
+            tracing::warn!(%app, %day, tries, "a day is searched again: {reason}");
+            let pass = blob_search::count_failure(cx, app, day, &reason, until).await;
+            (work(pass)?, delay)
+        }
+    };
+    for (id, run, event) in pass.joined {
+        advance(cx, &id, run, event).await?;
+    }
+    if pass.unfinished {
+        cx.app.store.send(&Message::day(app, day), delay).await?;
+    }
+    Ok(())
+}
+
+fn work<T>(result: Result<T, StageError>) -> Result<T, Error> {
+    result.map_err(|error| match error {
+        StageError::Work(error) => error,
+        error => Error::Corrupt {
+            what: "a search",
+            reason: error.to_string(),
+        },
+    })
+}
+
+/// Applies an event to a record, then sends what follows. Repeating it sends the same again and changes nothing.
+///
+/// # Errors
+/// When the record cannot be read or written.
+pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) -> Result<(), Error> {
+    let now = cx.now();
+    let updated = cx
+        .app
+        .store
+        .update_record(id, |record| {
+            if record.run != run {
+                return Err(None);
+            }
+            next(record, event.clone(), now).map_err(|_illegal| Some(record.clone()))
+        })
+        .await?;
+    match updated {
+        Some(Ok((messages, record))) => {
+            let (status, step) = (record.status.name(), record.step.map(Step::name));
+            tracing::info!(request = %id, status, step, "moved on");
+            if record.status.is_ended() {
+                stages::sweep::close(cx, &record).await?;
+            }
+            send_all(cx, &messages).await
+        }
+        // The event was applied before: its messages may not have been sent.
+        Some(Err(Some(record))) => {
+            if record.status.is_ended() {
+                return stages::sweep::close(cx, &record).await;
+            }
+            let Some(step) = record.step else {
+                return Ok(());
+            };
+            if cx.app.store.root(id, run, step).await?.is_none() {
+                send_all(cx, &wake(&record)).await?;
+            }
+            Ok(())
+        }
+        Some(Err(None)) | None => Ok(()),
+    }
+}
+
+/// Does what a sweep found to do.
+///
+/// # Errors
+/// When stored state cannot be read or written.
+pub async fn after_sweep(cx: Context<'_>, swept: Swept) -> Result<(), Error> {
+    for (id, run) in swept.start {
+        advance(cx, &id, run, Event::Accepted).await?;
+    }
+    for (id, run, step, number, reason) in swept.give_up {
+        let Some(root) = cx.app.store.root(&id, run, step).await? else {
+            fail(cx, &id, run, step, &reason).await?;
+            continue;
+        };
+        let mut slice = cx.app.store.slice(&id, run, step, number).await?;
+        give_up(cx, &mut slice, &root, &reason).await?;
+    }
+    send_all(cx, &swept.messages).await
+}
+
+async fn note_planned(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+    root: &Root,
+) -> Result<(), Error> {
+    let items = root.items;
+    let update = cx.app.store.update_record(&record.id, |stored| {
+        if stored.run != record.run || stored.step != Some(step) {
+            return Err(());
+        }
+        let state = stored.steps.entry(step).or_default();
+        if state.planned == items {
+            return Err(());
+        }
+        state.planned = items;
+        Ok(())
+    });
+    update.await?;
+    Ok(())
+}
+
+async fn forget_waiting(cx: Context<'_>, record: &Record) -> Result<(), Error> {
+    work(blob_search::unmark(cx, record).await)
+}
+
+async fn send_later(cx: Context<'_>, message: &Message, until: Timestamp) -> Result<(), Error> {
+    let delay = until.duration_since(cx.now());
+    let delay = Duration::try_from(delay).unwrap_or(Duration::ZERO);
+    cx.app.store.send(message, delay).await
+}
+
+/// Sends messages, several at once.
+///
+/// # Errors
+/// When a queue cannot be written.
+pub async fn send_all(cx: Context<'_>, messages: &[Message]) -> Result<(), Error> {
+    for chunk in messages.chunks(PARALLEL) {
+        let sends = chunk
+            .iter()
+            .map(|message| cx.app.store.send(message, Duration::ZERO));
+        for sent in futures::future::join_all(sends).await {
+            sent?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_to_a_limit() {
+        let (first, longest) = (Duration::from_secs(2), Duration::from_secs(900));
+        for (tries, expected) in [
+            (0, 2.0),
+            (1, 2.0),
+            (2, 4.0),
+            (5, 32.0),
+            (12, 900.0),
+            (99, 900.0),
+        ] {
+            let delay = backoff(first, longest, tries).as_secs_f64();
+            assert!((delay / expected - 1.0).abs() <= 0.2001, "{tries}: {delay}");
+        }
+    }
+}

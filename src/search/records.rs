@@ -1,0 +1,569 @@
+//! Splits a stream of bytes into records, whatever the borders of its chunks.
+//!
+//! The beginning of the blob (64 KiB at most) decides how it is made up. Then one pass over the bytes, which keeps no more than the
+//! record at hand, finds where records end. Broken JSON is split where that is certain, and nothing is left out: what belongs to no
+//! record becomes one.
+
+use std::ops::ControlFlow;
+
+use memchr::{memchr, memchr2, memchr3};
+
+/// How much of the blob decides how it is made up.
+const HEAD: usize = 64 * 1024;
+/// How deep brackets are told apart from braces.
+const MAX_STACK: usize = 1_024;
+/// The most that two windows of an oversized record share.
+const MAX_OVERLAP: usize = 1 << 20;
+
+/// A record, or a part of one that is too long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// The index of the record.
+    pub(super) record: u64,
+    /// Where the record begins.
+    pub(super) offset: u64,
+    /// Where the piece ends.
+    pub(super) end: u64,
+    pub(super) bytes: &'a [u8],
+    /// Whether it should be read as JSON.
+    pub(super) is_json: bool,
+    /// Whether the piece begins inside of a string.
+    pub(super) is_in_string: bool,
+    /// Whether it is the first piece of its record.
+    pub(super) is_first: bool,
+    /// Whether it is the last piece of its record.
+    pub(super) is_last: bool,
+}
+
+/// What the blob as a whole is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Not decided yet.
+    Unknown,
+    /// In an array: its elements are records.
+    Array,
+    /// Values one after the other.
+    Values,
+    /// Everything from here on is one record.
+    Text,
+}
+
+/// What the record at hand is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    No,
+    /// An object or array; ends with its last bracket.
+    Brackets,
+    /// A string; ends with its quote.
+    String,
+    /// Any other element of an array; ends before a comma or bracket.
+    Bare,
+    /// A line that is no JSON.
+    Line,
+    /// Text up to the end of the blob.
+    Text,
+}
+
+/// Splits one blob.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    max: usize,
+    head: Vec<u8>,
+    layout: Layout,
+    /// Whether the first record lay in an array.
+    pub(super) is_array: bool,
+    /// Whether the blob as a whole is text.
+    pub(super) is_text: bool,
+    /// How many records began.
+    pub(super) records: u64,
+    open: Open,
+    /// Where the record at hand begins.
+    start: u64,
+    /// The next byte's place in the blob.
+    position: u64,
+    /// The bytes of the record at hand that came with earlier chunks.
+    held: Vec<u8>,
+    is_first_piece: bool,
+    /// Whether `held` begins inside of a string.
+    held_in_string: bool,
+    depth: u64,
+    /// Whether each open bracket is a brace.
+    stack: Vec<bool>,
+    in_string: bool,
+    is_escaped: bool,
+    /// The last byte outside of strings that is no white space.
+    previous: u8,
+    is_line_start: bool,
+    /// Whether a record filled exactly one line, as in JSON Lines.
+    has_lines: bool,
+    saw_newline: bool,
+}
+
+impl Splitter {
+    /// Records of more than `max` bytes come in pieces of at most that size.
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max: max.max(64),
+            head: Vec::new(),
+            layout: Layout::Unknown,
+            is_array: false,
+            is_text: false,
+            records: 0,
+            open: Open::No,
+            start: 0,
+            position: 0,
+            held: Vec::new(),
+            is_first_piece: true,
+            held_in_string: false,
+            depth: 0,
+            stack: Vec::new(),
+            in_string: false,
+            is_escaped: false,
+            previous: 0,
+            is_line_start: false,
+            has_lines: false,
+            saw_newline: false,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if self.layout != Layout::Unknown {
+            return self.split(bytes, emit);
+        }
+        let room = HEAD - self.head.len();
+        let (first, rest) = bytes.split_at(bytes.len().min(room));
+        self.head.extend_from_slice(first);
+        if self.head.len() < HEAD {
+            return ControlFlow::Continue(());
+        }
+        self.decide(emit)?;
+        self.split(rest, emit)
+    }
+
+    /// Ends the blob: what is open becomes a record.
+    pub(super) fn finish(
+        &mut self,
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if self.layout == Layout::Unknown {
+            self.decide(emit)?;
+        }
+        if self.open != Open::No {
+            let held = std::mem::take(&mut self.held);
+            self.emit_last(&held, emit)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn decide(&mut self, emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+        let head = std::mem::take(&mut self.head);
+        self.layout = layout_of(&head, head.len() < HEAD);
+        self.is_array = self.layout == Layout::Array;
+        self.is_text = self.layout == Layout::Text;
+        let mark = usize::from(head.starts_with(b"\xEF\xBB\xBF")) * 3;
+        let mut body = head.as_slice();
+        if self.layout != Layout::Text {
+            // The first bracket of an array opens it; those after it are elements.
+            let blank = head
+                .iter()
+                .skip(mark)
+                .take_while(|byte| is_blank(**byte))
+                .count();
+            let skipped = mark + blank + usize::from(self.is_array);
+            self.position = skipped as u64;
+            body = head.get(skipped..).unwrap_or_default();
+        }
+        self.split(body, emit)
+    }
+
+    fn split(
+        &mut self,
+        bytes: &[u8],
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut at = 0;
+        // Where the bytes of the record at hand begin that are not held yet.
+        let mut begin = 0;
+        while at < bytes.len() {
+            if self.open == Open::No {
+                at += self.skip(bytes.get(at..).unwrap_or_default());
+                begin = at;
+                continue;
+            }
+            let room = (self.max - self.held.len()).saturating_sub(at - begin);
+            if room == 0 {
+                self.held
+                    .extend_from_slice(bytes.get(begin..at).unwrap_or_default());
+                begin = at;
+                self.emit_window(emit)?;
+                continue;
+            }
+            let part = bytes
+                .get(at..bytes.len().min(at + room))
+                .unwrap_or_default();
+            let (used, is_end) = self.advance(part);
+            at += used;
+            self.position += used as u64;
+            if is_end {
+                let own = bytes.get(begin..at).unwrap_or_default();
+                if self.held.is_empty() {
+                    self.emit_last(own, emit)?;
+                } else {
+                    let mut held = std::mem::take(&mut self.held);
+                    held.extend_from_slice(own);
+                    self.emit_last(&held, emit)?;
+                    // A buffer that one large record needed is not kept for the small ones.
+                    if held.capacity() <= 1 << 20 {
+                        held.clear();
+                        self.held = held;
+                    }
+                }
+                begin = at;
+            }
+        }
+        if self.open != Open::No {
+            self.held
+                .extend_from_slice(bytes.get(begin..).unwrap_or_default());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Skips what stands between records, and opens the next one. Returns how many bytes belong to none.
+    fn skip(&mut self, bytes: &[u8]) -> usize {
+        for (at, byte) in bytes.iter().copied().enumerate() {
+            if self.layout == Layout::Text {
+                self.begin(Open::Text);
+                return at;
+            }
+            if byte == b'\n' {
+                self.note_line_end();
+            }
+            let opened = match (self.layout, byte) {
+                (_, b',') => None,
+                (_, byte) if is_blank(byte) => None,
+                (Layout::Array, b']') => {
+                    self.layout = Layout::Values;
+                    // What follows an array may be another one.
+                    self.previous = b']';
+                    None
+                }
+                (Layout::Array, b'}' | b':') => None,
+                (Layout::Array, b'{' | b'[') | (_, b'{') => Some(Open::Brackets),
+                (Layout::Array, b'"') => Some(Open::String),
+                (Layout::Array, _) => Some(Open::Bare),
+                (_, b'[') if self.is_array => {
+                    self.layout = Layout::Array;
+                    None
+                }
+                (_, b'[') => Some(Open::Brackets),
+                _ if self.is_array => {
+                    self.layout = Layout::Text;
+                    Some(Open::Text)
+                }
+                _ => Some(Open::Line),
+            };
+            if let Some(open) = opened {
+                self.begin(open);
+                return at;
+            }
+            self.position += 1;
+        }
+        bytes.len()
+    }
+
+    fn begin(&mut self, open: Open) {
+        self.open = open;
+        self.start = self.position;
+        self.is_first_piece = true;
+        self.held_in_string = false;
+        self.depth = 0;
+        self.stack.clear();
+        self.in_string = false;
+        self.is_escaped = false;
+        self.previous = 0;
+        self.is_line_start = false;
+        self.saw_newline = false;
+        self.held.clear();
+    }
+
+    /// A newline between records: the record before it filled its line when it held none itself.
+    fn note_line_end(&mut self) {
+        if self.records > 0 && !self.saw_newline {
+            self.has_lines = true;
+        }
+    }
+
+    /// Reads on in the record at hand. Returns how many bytes belong to it, and whether it ends there.
+    fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
+        match self.open {
+            Open::No | Open::Text => (bytes.len(), false),
+            Open::Line => match memchr(b'\n', bytes) {
+                Some(end) => (end, true),
+                None => (bytes.len(), false),
+            },
+            Open::Bare => match bytes.iter().position(|byte| matches!(byte, b',' | b']')) {
+                Some(end) => (end, true),
+                None => (bytes.len(), false),
+            },
+            Open::Brackets | Open::String => self.advance_json(bytes),
+        }
+    }
+
+    fn advance_json(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at).copied() {
+            if self.in_string {
+                let (used, is_end) = self.advance_string(bytes.get(at..).unwrap_or_default());
+                at += used;
+                if is_end {
+                    return (at, true);
+                }
+                continue;
+            }
+            match byte {
+                b' ' | b'\t' | b'\r' => {
+                    at += 1;
+                    self.is_line_start = false;
+                    continue;
+                }
+                b'\n' => {
+                    at += 1;
+                    self.is_line_start = true;
+                    self.saw_newline = true;
+                    continue;
+                }
+                b'"' => self.in_string = true,
+                b'{' | b'[' => {
+                    if byte == b'{' && self.is_torn() {
+                        return (at, true);
+                    }
+                    self.depth += 1;
+                    if self.stack.len() < MAX_STACK {
+                        self.stack.push(byte == b'{');
+                    }
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth < MAX_STACK as u64 {
+                        self.stack.pop();
+                    }
+                    if self.depth == 0 {
+                        return (at + 1, true);
+                    }
+                }
+                _ => {}
+            }
+            self.previous = byte;
+            self.is_line_start = false;
+            at += 1;
+        }
+        (at, false)
+    }
+
+    /// Reads on inside of a string.
+    fn advance_string(&mut self, bytes: &[u8]) -> (usize, bool) {
+        if self.is_escaped {
+            self.is_escaped = false;
+            return (1, false);
+        }
+        let found = if self.layout == Layout::Values {
+            memchr3(b'"', b'\\', b'\n', bytes)
+        } else {
+            memchr2(b'"', b'\\', bytes)
+        };
+        let Some(at) = found else {
+            return (bytes.len(), false);
+        };
+        match bytes.get(at) {
+            Some(b'"') => {
+                self.in_string = false;
+                (at + 1, self.open == Open::String)
+            }
+            Some(b'\\') => {
+                self.is_escaped = true;
+                (at + 1, false)
+            }
+            // No string of JSON holds a newline: the line was cut off, and the next one begins another record.
+            _ => (at, true),
+        }
+    }
+
+    /// Whether a brace cannot belong to the record at hand, because that one was cut off before.
+    fn is_torn(&self) -> bool {
+        if self.depth == 0 {
+            return false;
+        }
+        let in_object = self.stack.len() as u64 == self.depth && self.stack.last() == Some(&true);
+        let is_next_line = self.layout == Layout::Values && self.has_lines && self.is_line_start;
+        is_next_line || (in_object && self.previous != b':')
+    }
+
+    fn piece<'a>(&self, bytes: &'a [u8], is_last: bool) -> Piece<'a> {
+        Piece {
+            record: self.records,
+            offset: self.start,
+            end: self.position,
+            bytes,
+            is_json: matches!(self.open, Open::Brackets | Open::String | Open::Bare),
+            is_in_string: self.held_in_string,
+            is_first: self.is_first_piece,
+            is_last,
+        }
+    }
+
+    /// Emits the rest of the record at hand, and closes it.
+    fn emit_last(
+        &mut self,
+        bytes: &[u8],
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let bytes = match self.open {
+            Open::Text => bytes,
+            _ => bytes.trim_ascii_end(),
+        };
+        let piece = self.piece(bytes, true);
+        let outcome = emit(piece);
+        self.records += 1;
+        self.open = Open::No;
+        outcome
+    }
+
+    /// Emits what is held of a record that is too long, and keeps the part that the next window shares with it.
+    fn emit_window(
+        &mut self,
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let overlap = (self.max / 4).min(MAX_OVERLAP);
+        let cut = window_cut(&self.held, overlap);
+        // Beyond the last blank a word may be cut in two; the next window has it whole.
+        let end = self
+            .held
+            .iter()
+            .skip(self.held.len() - overlap / 4)
+            .rposition(|byte| is_blank(*byte))
+            .map_or(self.held.len(), |at| self.held.len() - overlap / 4 + at + 1);
+        let held = std::mem::take(&mut self.held);
+        let outcome = emit(self.piece(held.get(..end).unwrap_or_default(), false));
+        let is_json = matches!(self.open, Open::Brackets | Open::String);
+        let in_string = is_json && string_state(&held, self.held_in_string, cut);
+        self.is_first_piece = false;
+        self.held_in_string = in_string;
+        self.held = held;
+        self.held.drain(..cut);
+        outcome
+    }
+}
+
+/// Where the next window begins: after a blank in the first half of what is shared, so that no word loses its beginning.
+fn window_cut(held: &[u8], overlap: usize) -> usize {
+    let from = held.len() - overlap;
+    let half = held.get(from..from + overlap / 2).unwrap_or_default();
+    half.iter()
+        .position(|byte| is_blank(*byte))
+        .map_or(from, |at| from + at + 1)
+}
+
+/// Whether the position lies inside of a string.
+fn string_state(bytes: &[u8], mut in_string: bool, position: usize) -> bool {
+    let mut at = 0;
+    while let Some(found) = bytes
+        .get(at..position)
+        .and_then(|rest| memchr2(b'"', b'\\', rest))
+    {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            in_string = !in_string;
+            at += 1;
+        } else {
+            at += 1 + usize::from(in_string);
+        }
+    }
+    in_string
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+}
+
+/// Decides how a blob is made up from its beginning, which `is_all` of it may be.
+fn layout_of(head: &[u8], is_all: bool) -> Layout {
+    let body = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
+    let body = body.trim_ascii_start();
+    let inner = |from: usize| body.get(from..).unwrap_or_default().trim_ascii_start();
+    let guess = match body.first() {
+        None if is_all => return Layout::Values,
+        Some(b'{') if matches!(inner(1).first(), Some(b'"' | b'}') | None) => Layout::Values,
+        Some(b'[') => match inner(1).first() {
+            Some(b'"' | b'{' | b']') | None => Layout::Array,
+            Some(b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => {
+                // Lines of a log begin like this too: `[12:30:05] started`, `[[main]] started`.
+                let is_json = first_value_is_json(body);
+                if is_json { Layout::Array } else { Layout::Text }
+            }
+            Some(_) => Layout::Text,
+        },
+        _ => Layout::Text,
+    };
+    // A line of JSON above a text, as in Apple's reports, belongs to the text.
+    let has_object = body.starts_with(b"{") || inner(1).starts_with(b"{");
+    match first_value_end(body).map(|end| inner(end).first().copied()) {
+        Some(Some(b'{' | b'[' | b',')) | Some(None) | None => guess,
+        Some(Some(_)) if guess == Layout::Array && has_object => guess,
+        Some(Some(_)) => Layout::Text,
+    }
+}
+
+/// Where the first object or array ends, if it does.
+fn first_value_end(body: &[u8]) -> Option<usize> {
+    let mut depth = 0_u64;
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            b'"' => {
+                at += 1;
+                while let Some(byte) = body.get(at).filter(|byte| **byte != b'"') {
+                    at += 1 + usize::from(*byte == b'\\');
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Whether nothing but JSON stands in the first array, as far as it goes.
+fn first_value_is_json(body: &[u8]) -> bool {
+    use super::json::{Lexer, Token};
+    let end = first_value_end(body).unwrap_or(body.len());
+    let text = String::from_utf8_lossy(body.get(..end).unwrap_or_default());
+    let last = text.len();
+    let mut previous_end = None;
+    for token in Lexer::new(&text, 0, false) {
+        match token {
+            // Cut off by the end of the head.
+            Token::Gap(range) if range.end < last => return false,
+            Token::Scalar(range) => {
+                let between = previous_end.and_then(|end| text.get(end..range.start));
+                if between.is_some_and(|between| !between.contains(',')) {
+                    return false;
+                }
+                previous_end = Some(range.end);
+            }
+            _ => previous_end = None,
+        }
+    }
+    true
+}

@@ -1,0 +1,68 @@
+//! Whatever the encodings, an identifier is found; whatever the bytes, nothing panics and chunks make no difference.
+
+use proptest::prelude::*;
+
+use super::encode::{Encoder, chain};
+use super::*;
+
+/// Every identifier of Ana in a text of its own, with its index.
+const TEXTS: [(&str, usize); 9] = [
+    ("device {E589A371EA0C44799A7B9F834ADEC040} seen", 0),
+    ("the user u-20417 was here", 1),
+    ("login auth0|Añb.c failed today", 4),
+    ("Mail to <Ana@Example.COM>, please", 5),
+    ("Mail to ana@xn--bcher-kva.example; now", 6),
+    ("Dear Ana D\u{ed}az, thank you", 7),
+    ("In der STRASSE am Park", 8),
+    ("report 0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0 sent", 10),
+    ("blob 2026/11/20/09/00/crashes/x.json written", 11),
+];
+
+fn check(index: usize, encoders: &[Encoder]) {
+    let (text, identifier) = TEXTS[index];
+    let Some(encoded) = chain(text, encoders) else {
+        return;
+    };
+    let (found, summary) = search(&encoded);
+    let is_found = found
+        .iter()
+        .flat_map(|found| &found.hits)
+        .any(|hit| hit.identifier == identifier);
+    assert!(is_found, "{text} by {encoders:?}: {found:?} {summary:?}");
+}
+
+#[test]
+fn one_and_two_encodings_all() {
+    for index in 0..TEXTS.len() {
+        check(index, &[]);
+        for first in Encoder::ALL {
+            check(index, &[first]);
+            for second in Encoder::ALL {
+                check(index, &[first, second]);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn three_encodings(index in 0..TEXTS.len(), chain in proptest::collection::vec(0..Encoder::ALL.len(), 3)) {
+        let encoders: Vec<Encoder> = chain.into_iter().map(|at| Encoder::ALL[at]).collect();
+        check(index, &encoders);
+    }
+
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        search(&bytes);
+    }
+
+    #[test]
+    fn any_structure(text in r#"([\{\}\[\]",:\\ \n]|"a"|1|u-20417|"u-20417"|%41|\{"UserId":|\\u0041){0,60}"#) {
+        let found = search(text.as_bytes()).0;
+        let is_there = text.contains("u-20417");
+        prop_assert!(is_there || found.is_empty());
+        for record in found {
+            prop_assert!(record.offset + record.length <= text.len() as u64);
+        }
+    }
+}

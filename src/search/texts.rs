@@ -1,0 +1,211 @@
+//! Bytes as text: UTF-16, Latin-1, and what is neither.
+
+use std::borrow::Cow;
+
+use super::chars::is_unspaced;
+
+/// The order of the bytes of UTF-16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    pub(super) fn unit(self, pair: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(pair),
+            Self::Big => u16::from_be_bytes(pair),
+        }
+    }
+}
+
+/// The order that a byte order mark tells.
+pub(super) fn byte_order_mark(bytes: &[u8]) -> Option<Order> {
+    match bytes {
+        [0xFF, 0xFE, ..] => Some(Order::Little),
+        [0xFE, 0xFF, ..] => Some(Order::Big),
+        _ => None,
+    }
+}
+
+/// The order of a text that begins with two characters of ASCII, without a mark.
+pub(super) fn unmarked_order(bytes: &[u8]) -> Option<Order> {
+    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7E | b'\t' | b'\n' | b'\r');
+    match *bytes {
+        [a, 0, b, 0, ..] if is_plain(a) && is_plain(b) => Some(Order::Little),
+        [0, a, 0, b, ..] if is_plain(a) && is_plain(b) => Some(Order::Big),
+        [a, 0] if is_plain(a) => Some(Order::Little),
+        [0, a] if is_plain(a) => Some(Order::Big),
+        _ => None,
+    }
+}
+
+/// Decodes UTF-16, a byte order mark left out; lone surrogates become U+FFFD, an odd last byte is dropped.
+pub(super) fn from_utf16(bytes: &[u8], order: Order) -> String {
+    let units = bytes
+        .chunks_exact(2)
+        .map(|pair| order.unit([pair[0], pair[1]]));
+    char::decode_utf16(units)
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .skip_while(|c| *c == '\u{feff}')
+        .collect()
+}
+
+fn is_control(byte: u8) -> bool {
+    matches!(byte, 0..=0x08 | 0x0E..=0x1A | 0x1C..=0x1F | 0x7F)
+}
+
+/// Whether the bytes hold control characters that texts do not.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().copied().any(is_control)
+}
+
+/// Whether the bytes are a text in UTF-8 or UTF-16. With `may_be_cut`, the last character need not be whole.
+pub(super) fn is_text(bytes: &[u8], may_be_cut: bool) -> bool {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let is_utf8 = match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => may_be_cut && error.error_len().is_none() && error.valid_up_to() > 0,
+    };
+    if is_utf8 && !is_binary(bytes) {
+        return true;
+    }
+    utf16_order(bytes).is_some()
+}
+
+/// The order of bytes that are a text in UTF-16: marked, or nothing but letters, signs and spaces of two or three blocks.
+pub(super) fn utf16_order(bytes: &[u8]) -> Option<Order> {
+    if let Some(order) = byte_order_mark(bytes) {
+        return Some(order);
+    }
+    [Order::Little, Order::Big]
+        .into_iter()
+        .find(|order| is_plausible_utf16(bytes, *order))
+}
+
+fn is_plausible_utf16(bytes: &[u8], order: Order) -> bool {
+    if bytes.len() < 8 {
+        return false;
+    }
+    let mut blocks = [false; 256];
+    let mut ascii = 0_usize;
+    let mut unspaced = 0_usize;
+    let mut count = 0_usize;
+    for c in char::decode_utf16(
+        bytes
+            .chunks_exact(2)
+            .map(|pair| order.unit([pair[0], pair[1]])),
+    ) {
+        let Ok(c) = c else {
+            return false;
+        };
+        if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
+            return false;
+        }
+        if matches!(u32::from(c), 0xE000..=0xF8FF | 0xFFF0..) && u32::from(c) <= 0xFFFF {
+            return false;
+        }
+        count += 1;
+        ascii += usize::from(c.is_ascii());
+        unspaced += usize::from(is_unspaced(c));
+        if let Some(block) = blocks.get_mut(usize::try_from(u32::from(c) >> 8).unwrap_or(255)) {
+            *block = true;
+        }
+    }
+    let used = blocks.iter().filter(|used| **used).count();
+    // Random bytes come out as characters of many blocks.
+    ascii * 2 >= count || used <= 3 || unspaced == count
+}
+
+/// Whether the bytes begin like something that other bytes are packed into.
+pub(super) fn is_container(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x1F, 0x8B, 8, ..]
+            | [b'P', b'K', 3, 4, ..]
+            | [0x28, 0xB5, 0x2F, 0xFD, ..]
+            | [b'M', b'D', b'M', b'P', ..]
+    ) || is_zlib(bytes)
+}
+
+/// Whether the bytes begin like a stream of zlib.
+pub(super) fn is_zlib(bytes: &[u8]) -> bool {
+    match bytes {
+        [head @ 0x78, flags, ..] => {
+            (u16::from(*head) << 8 | u16::from(*flags)) % 31 == 0 && flags & 0x20 == 0
+        }
+        _ => false,
+    }
+}
+
+/// The bytes as text without losing any: what is not UTF-8 is taken for Latin-1 or, among control characters, for U+FFFD.
+pub(super) fn lossless(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let is_binary = is_binary(bytes);
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| {
+            if is_binary {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char::from(*byte)
+            }
+        }));
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utf16(text: &str, order: Order) -> Vec<u8> {
+        text.encode_utf16()
+            .flat_map(|unit| match order {
+                Order::Little => unit.to_le_bytes(),
+                Order::Big => unit.to_be_bytes(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn texts() {
+        for (bytes, expected) in [
+            (b"plain".to_vec(), true),
+            ("Díaz".as_bytes().to_vec(), true),
+            (b"D\xEDaz".to_vec(), false),
+            (b"a\x01b".to_vec(), false),
+            (utf16("ana@example.com", Order::Little), true),
+            (utf16("ana@example.com", Order::Big), true),
+            (utf16("Мария Иванова", Order::Little), true),
+            (utf16("田中太郎", Order::Big), true),
+            (
+                vec![0x9a, 0x7b, 0x9f, 0x83, 0x4a, 0xde, 0xc0, 0x40, 0xe5, 0x89],
+                false,
+            ),
+        ] {
+            assert_eq!(is_text(&bytes, false), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn utf16_both_orders() {
+        for order in [Order::Little, Order::Big] {
+            let bytes = utf16("\u{feff}Ana 😀", order);
+            assert_eq!(byte_order_mark(&bytes), Some(order));
+            assert_eq!(from_utf16(&bytes, order), "Ana 😀");
+            assert_eq!(unmarked_order(&utf16("[{", order)), Some(order));
+        }
+    }
+
+    #[test]
+    fn latin_1() {
+        assert_eq!(lossless(b"D\xEDaz"), "Díaz");
+        assert_eq!(lossless(b"D\xEDaz\0"), "D\u{fffd}az\0");
+        assert_eq!(lossless("Díaz".as_bytes()), "Díaz");
+    }
+}

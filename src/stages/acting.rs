@@ -1,0 +1,272 @@
+//! Acting on a slice's items one wave at a time: block, delete, collect.
+//!
+//! The slice remembers how far it got. Before a wave it is saved with the number of items that will have been attempted,
+//! so that a second run knows which calls an earlier one may have made: an item that is gone then was deleted by us.
+
+use std::future::Future;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Outcome, StageError};
+use crate::appcenter::Gate;
+use crate::domain::RequestId;
+use crate::work::{Error, Slice, SliceEnd};
+use crate::workflow::Step;
+
+/// Items whose calls are in flight at once.
+pub const IN_FLIGHT: usize = 8;
+/// Items that are attempted between two saves.
+const WAVE: usize = 24;
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Done: blocked, deleted, collected.
+    Done,
+    /// It was gone before we came.
+    AlreadyGone,
+    /// Not done.
+    Failed(String),
+}
+
+/// An item with what is known of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Work<T> {
+    /// The item.
+    pub item: T,
+    /// Its fate, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Fate>,
+    /// What else is to be said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Whether a call for it may have been made.
+    #[serde(default)]
+    pub attempted: bool,
+}
+
+/// A slice's items.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Items<T> {
+    /// In the plan's order.
+    pub items: Vec<Work<T>>,
+}
+
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self { items: Vec::new() }
+    }
+}
+
+impl<T> Items<T> {
+    /// Items of which nothing is known yet.
+    pub fn new(items: impl IntoIterator<Item = T>) -> Self {
+        let items = items
+            .into_iter()
+            .map(|item| Work {
+                item,
+                fate: None,
+                detail: None,
+                attempted: false,
+            })
+            .collect();
+        Self { items }
+    }
+
+    /// The slice's end as its items tell it.
+    #[must_use]
+    pub fn end(&self) -> SliceEnd {
+        let failed = self
+            .items
+            .iter()
+            .filter(|work| matches!(work.fate, None | Some(Fate::Failed(_))))
+            .count();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        SliceEnd {
+            done: count(self.items.len() - failed),
+            failed: count(failed),
+            event: None,
+        }
+    }
+}
+
+/// What one call came to.
+pub type Fated = Result<(Fate, Option<String>), StageError>;
+
+/// Acts on a slice's items until all have a fate, time is up, or something stops it.
+///
+/// `act` is told whether an earlier run may have made the item's call. An item that fails for a reason that may pass is
+/// tried again in a later invocation; the others go on.
+///
+/// # Errors
+/// The first error that stopped an item, once all that could be done in this wave is saved.
+pub async fn act<T, F, Fut>(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    act: F,
+) -> Result<Outcome, StageError>
+where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync,
+    F: Fn(T, bool) -> Fut,
+    Fut: Future<Output = Fated>,
+{
+    let mut items: Items<T> = slice.body()?;
+    loop {
+        let open: Vec<usize> = (0..items.items.len())
+            .filter(|n| items.items[*n].fate.is_none())
+            .take(WAVE)
+            .collect();
+        if open.is_empty() {
+            return Ok(Outcome::Over(items.end()));
+        }
+        if cx.is_out_of_time() {
+            return Ok(Outcome::Continue);
+        }
+        let before: Vec<bool> = open.iter().map(|n| items.items[*n].attempted).collect();
+        if before.contains(&false) {
+            for n in &open {
+                items.items[*n].attempted = true;
+            }
+            slice.set_body(&items)?;
+            cx.app.store.save_slice(slice).await?;
+        }
+        let calls = open.iter().zip(before).map(|(n, attempted)| {
+            let call = act(items.items[*n].item.clone(), attempted);
+            async move { (*n, call.await) }
+        });
+        let fates: Vec<(usize, Fated)> = futures::stream::iter(calls.collect::<Vec<_>>())
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        let mut stopped = None;
+        let mut progress = false;
+        for (n, fated) in fates {
+            match fated {
+                Ok((fate, detail)) => {
+                    progress = true;
+                    items.items[n].fate = Some(fate);
+                    items.items[n].detail = detail;
+                }
+                Err(StageError::Permanent { reason }) => {
+                    progress = true;
+                    items.items[n].fate = Some(Fate::Failed(reason));
+                }
+                Err(error) => stopped = Some(worse(stopped, error)),
+            }
+        }
+        if progress {
+            slice.state.tries = 0;
+            slice.state.failing_since = None;
+        }
+        slice.set_body(&items)?;
+        cx.app.store.save_slice(slice).await?;
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+    }
+}
+
+/// Of two errors the one that says more about what to do: a stop, then stored state, then the later retry.
+fn worse(known: Option<StageError>, error: StageError) -> StageError {
+    match (known, error) {
+        (Some(StageError::Stopped), _) | (_, StageError::Stopped) => StageError::Stopped,
+        (Some(known @ StageError::Work(_)), _) => known,
+        (
+            Some(StageError::Retry { reason, until }),
+            StageError::Retry {
+                reason: other,
+                until: later,
+            },
+        ) => {
+            if until >= later {
+                StageError::Retry { reason, until }
+            } else {
+                StageError::Retry {
+                    reason: other,
+                    until: later,
+                }
+            }
+        }
+        (_, error) => error,
+    }
+}
+
+/// Fails what is left of a slice.
+///
+/// # Errors
+/// When its state cannot be read.
+pub fn give_up<T>(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    let mut items: Items<T> = slice.body()?;
+    for work in items.items.iter_mut().filter(|work| work.fate.is_none()) {
+        work.fate = Some(Fate::Failed(reason.to_owned()));
+    }
+    let end = items.end();
+    slice.set_body(&items)?;
+    Ok(end)
+}
+
+/// Asked directly before every irreversible call: the stored record must still be at this step of this run.
+///
+/// Calls that ask at the same time share one read that began after all of them asked.
+#[derive(Debug)]
+pub struct StepGate<'a> {
+    cx: Context<'a>,
+    request: RequestId,
+    run: u32,
+    step: Step,
+    reading: tokio::sync::Mutex<(u64, bool)>,
+    asked: std::sync::atomic::AtomicU64,
+}
+
+impl<'a> StepGate<'a> {
+    /// A gate for one slice.
+    #[must_use]
+    pub fn new(cx: Context<'a>, slice: &Slice) -> Self {
+        Self {
+            cx,
+            request: slice.request.clone(),
+            run: slice.run,
+            step: slice.step,
+            reading: tokio::sync::Mutex::new((0, false)),
+            asked: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    async fn read(&self) -> Result<bool, Error> {
+        let loaded = self.cx.app.store.record(&self.request).await?;
+        Ok(loaded.is_some_and(|loaded| {
+            let record = loaded.record;
+            record.run == self.run && record.step == Some(self.step) && !record.status.is_ended()
+        }))
+    }
+}
+
+#[async_trait::async_trait]
+impl Gate for StepGate<'_> {
+    async fn is_open(&self) -> bool {
+        use std::sync::atomic::Ordering;
+        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut reading = self.reading.lock().await;
+        if reading.0 >= ticket {
+            return reading.1;
+        }
+        // Everybody who asked until now is answered by this read.
+        let upto = self.asked.load(Ordering::SeqCst);
+        let is_open = self.read().await.unwrap_or(false);
+        *reading = (upto, is_open);
+        is_open
+    }
+}
+
+/// The time at which a slice that waits for the API's budget looks again: never in the past.
+#[must_use]
+pub fn look_again(cx: Context<'_>, until: Timestamp) -> Timestamp {
+    until.max(cx.after(std::time::Duration::from_secs(1)))
+}

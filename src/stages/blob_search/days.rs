@@ -1,0 +1,231 @@
+//! Which days of the archive have data, found by asking for prefixes: its cost depends on the days, not on the blobs.
+
+use futures::StreamExt as _;
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::AppRef;
+use crate::stages::setup::AppSetup;
+use crate::stages::{Context, StageError};
+
+/// App Center opened in 2015; no archive is older.
+const FIRST_YEAR: i16 = 2015;
+/// Prefixes that are asked for at once.
+const PARALLEL: usize = 16;
+
+/// The days of one app, as spans of consecutive days.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AppDays {
+    /// The app.
+    pub app: Option<AppRef>,
+    /// Its ID.
+    pub app_id: Option<String>,
+    /// First and last day of each span, in order.
+    pub spans: Vec<(Date, Date)>,
+}
+
+/// What a search step remembers: the numbering of its slices.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memo {
+    /// The days, app by app; slices are numbered through them in order.
+    pub apps: Vec<AppDays>,
+    /// Only blobs written after this are searched.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+}
+
+impl AppDays {
+    fn len(&self) -> u32 {
+        let days = |(first, last): &(Date, Date)| (*last - *first).get_days() + 1;
+        u32::try_from(self.spans.iter().map(days).sum::<i32>()).unwrap_or(0)
+    }
+
+    /// Every day, in order.
+    pub fn days(&self) -> impl Iterator<Item = Date> + '_ {
+        self.spans
+            .iter()
+            .flat_map(|(first, last)| first.series(1.day()).take_while(move |day| *day <= *last))
+    }
+
+    fn position(&self, day: Date) -> Option<u32> {
+        let mut before = 0;
+        for (first, last) in &self.spans {
+            if (*first..=*last).contains(&day) {
+                return u32::try_from(before + (day - *first).get_days()).ok();
+            }
+            before += (*last - *first).get_days() + 1;
+        }
+        None
+    }
+}
+
+impl Memo {
+    /// How many slices there are.
+    #[must_use]
+    pub fn slices(&self) -> u32 {
+        self.apps.iter().map(AppDays::len).sum()
+    }
+
+    /// The number of the slice of an app and day.
+    #[must_use]
+    pub fn slice(&self, app: &AppRef, day: Date) -> Option<u32> {
+        let mut before = 0;
+        for days in &self.apps {
+            if days.app.as_ref() == Some(app) {
+                return days.position(day).map(|position| before + position);
+            }
+            before += days.len();
+        }
+        None
+    }
+
+    /// The app and day of each slice, in order.
+    pub fn keys(&self) -> impl Iterator<Item = (AppRef, Date)> + '_ {
+        self.apps.iter().flat_map(|days| {
+            days.days()
+                .filter_map(|day| days.app.clone().map(|app| (app, day)))
+        })
+    }
+}
+
+/// The prefixes under which an app's data of one day may lie: with the app's ID, and without.
+pub(super) fn prefixes(app_id: &str, day: Date) -> [String; 2] {
+    let folder = format!("{:04}/{:02}/{:02}/", day.year(), day.month(), day.day());
+    [format!("{app_id}/{folder}"), folder]
+}
+
+/// Finds the days with data of every app whose ID is known.
+pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Memo, StageError> {
+    let without_id = folders(cx, "").await?;
+    let mut apps = Vec::with_capacity(setups.len());
+    for setup in setups {
+        let mut days = AppDays {
+            app: setup.app.clone(),
+            app_id: setup.app_id.clone(),
+            spans: Vec::new(),
+        };
+        if let Some(app_id) = &setup.app_id {
+            let mut found = folders(cx, &format!("{app_id}/")).await?;
+            found.extend(&without_id);
+            found.sort_unstable();
+            found.dedup();
+            days.spans = spans(&found);
+        }
+        apps.push(days);
+    }
+    Ok(Memo { apps, since: None })
+}
+
+fn spans(days: &[Date]) -> Vec<(Date, Date)> {
+    let mut spans: Vec<(Date, Date)> = Vec::new();
+    for day in days {
+        match spans.last_mut() {
+            Some((_, last)) if last.tomorrow().ok() == Some(*day) => *last = *day,
+            _ => spans.push((*day, *day)),
+        }
+    }
+    spans
+}
+
+/// The days that have a folder with data under a prefix: asked for by year, then month, then day.
+async fn folders(cx: Context<'_>, under: &str) -> Result<Vec<Date>, StageError> {
+    let this_year = cx.now().to_zoned(jiff::tz::TimeZone::UTC).year();
+    let years = existing(
+        cx,
+        (FIRST_YEAR..=this_year + 1).map(|year| (format!("{under}{year:04}/"), (year, 0, 0))),
+    )
+    .await?;
+    let months = existing(
+        cx,
+        years.into_iter().flat_map(|(prefix, (year, _, _))| {
+            (1..=12_i8).map(move |month| (format!("{prefix}{month:02}/"), (year, month, 0)))
+        }),
+    )
+    .await?;
+    let days = existing(
+        cx,
+        months.into_iter().flat_map(|(prefix, (year, month, _))| {
+            (1..=31_i8).map(move |day| (format!("{prefix}{day:02}/"), (year, month, day)))
+        }),
+    )
+    .await?;
+    let mut dates: Vec<Date> = days
+        .into_iter()
+        .filter_map(|(_, (year, month, day))| Date::new(year, month, day).ok())
+        .collect();
+    dates.sort_unstable();
+    Ok(dates)
+}
+
+type Prefix = (String, (i16, i8, i8));
+
+async fn existing(
+    cx: Context<'_>,
+    prefixes: impl Iterator<Item = Prefix>,
+) -> Result<Vec<Prefix>, StageError> {
+    let asked = prefixes
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|prefix| async move {
+            let exists = cx.app.archive.exists_under(&prefix.0).await;
+            exists.map(|exists| exists.then_some(prefix))
+        });
+    let mut answers = futures::stream::iter(asked).buffer_unordered(PARALLEL);
+    let mut found = Vec::new();
+    while let Some(answer) = answers.next().await {
+        found.extend(answer.map_err(|error| StageError::archive(&error))?);
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Date {
+        text.parse().expect("a day")
+    }
+
+    #[test]
+    fn slices_are_numbered_through_apps_and_days() {
+        let app = |name: &str| AppRef::new("contoso", name).expect("valid");
+        let days = |name: &str, spans: &[(&str, &str)]| AppDays {
+            app: Some(app(name)),
+            app_id: None,
+            spans: spans.iter().map(|(a, b)| (day(a), day(b))).collect(),
+        };
+        let memo = Memo {
+            apps: vec![
+                days(
+                    "one",
+                    &[("2024-02-28", "2024-03-01"), ("2026-01-01", "2026-01-01")],
+                ),
+                days("two", &[]),
+                days("three", &[("2024-02-29", "2024-02-29")]),
+            ],
+            since: None,
+        };
+        let keys: Vec<(AppRef, Date)> = memo.keys().collect();
+        assert_eq!(memo.slices(), 5);
+        assert_eq!(keys.len(), 5);
+        for ((app, day), number) in keys.iter().zip(0..) {
+            assert_eq!(memo.slice(app, *day), Some(number));
+        }
+        assert_eq!(memo.slice(&app("one"), day("2024-03-02")), None);
+        assert_eq!(memo.slice(&app("two"), day("2024-02-29")), None);
+    }
+
+    #[test]
+    fn consecutive_days_are_one_span() {
+        let days = ["2025-12-30", "2025-12-31", "2026-01-01", "2026-01-03"].map(day);
+        assert_eq!(
+            spans(&days),
+            [
+                (day("2025-12-30"), day("2026-01-01")),
+                (day("2026-01-03"), day("2026-01-03"))
+            ]
+        );
+    }
+}

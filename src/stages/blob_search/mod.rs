@@ -1,0 +1,134 @@
+//! `blob-search`: one app and day of the archive a message, for every request that waits for it.
+//!
+//! Requests wait by a mark under their apps. A pass reads the marks, searches the day's blobs once for all of them, and
+//! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next.
+
+mod days;
+mod marks;
+mod needles;
+mod pass;
+mod scan;
+
+pub use days::{AppDays, Memo};
+pub use needles::{Needles, load as load_needles};
+pub use pass::{DayPass, count_failure, search_day, tries, waiting_slices};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::{Context, CutOutcome, StageError, setup};
+use crate::domain::plan::Unreadable;
+use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::workflow::{Record, Step};
+
+/// How long before a search's start a blob may have been written and still be new to it: clocks differ, exports lag.
+const RECHECK_MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What the search of one app and day, for one request, came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DayResult {
+    /// The last blob that is done, if the day is not.
+    #[serde(default)]
+    pub resume_after: Option<String>,
+    /// Blobs of hits that were written.
+    #[serde(default)]
+    pub parts: u32,
+    /// Hits in them.
+    #[serde(default)]
+    pub hits: u64,
+    /// Blobs read, by stream.
+    #[serde(default)]
+    pub blobs: BTreeMap<String, u64>,
+    /// Records read.
+    #[serde(default)]
+    pub records: u64,
+    /// Bytes read.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Reports (payload blobs of the app).
+    #[serde(default)]
+    pub reports: u64,
+    /// Blobs that could not be read.
+    #[serde(default)]
+    pub unreadable: Vec<Unreadable>,
+    /// Parts that were not searched.
+    #[serde(default)]
+    pub not_searched: Vec<Unreadable>,
+    /// Hits of apps that the request does not name.
+    #[serde(default)]
+    pub foreign: u64,
+    /// Why the day was given up, if it was.
+    #[serde(default)]
+    pub failed: Option<String>,
+}
+
+/// Cuts a search into one slice per app and day with data, and marks the request as waiting for them.
+pub(super) async fn cut(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+) -> Result<CutOutcome, StageError> {
+    let setups = setup::load(cx.app, record).await?;
+    if step == Step::Recheck {
+        needles::prepare_recheck(cx, record).await?;
+    }
+    let memo = days::discover(cx, &setups).await?;
+    let since = match step {
+        Step::Recheck => Some(
+            search_began(record)
+                .saturating_sub(RECHECK_MARGIN)
+                .unwrap_or(Timestamp::MIN),
+        ),
+        _ => None,
+    };
+    let memo = Memo { since, ..memo };
+    for setup in &setups {
+        if let Some(app) = &setup.app {
+            marks::wait(cx.app, app, record, step).await?;
+        }
+    }
+    let slices = (0..memo.slices()).map(|_| SliceInput {
+        items: 1,
+        ..SliceInput::default()
+    });
+    Ok(CutOutcome::Cut(Cut {
+        slices: slices.collect(),
+        memo: serde_json::to_value(&memo)
+            .map_err(|_error| StageError::permanent("the days of a search cannot be stored"))?,
+    }))
+}
+
+/// When the first pass of this run began.
+fn search_began(record: &Record) -> Timestamp {
+    record
+        .steps
+        .get(&Step::Find)
+        .and_then(|state| state.started_at)
+        .unwrap_or(record.created_at)
+}
+
+/// Forgets that a request waits for days of its apps.
+///
+/// # Errors
+/// When a mark cannot be deleted.
+pub async fn unmark(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
+    for app in &record.apps {
+        marks::forget(cx.app, app, &record.id).await?;
+    }
+    Ok(())
+}
+
+/// Ends a day that cannot be searched: the report names it.
+///
+/// # Errors
+/// When its state cannot be read.
+pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+    let mut result: DayResult = slice.body()?;
+    result.failed = Some(reason.to_owned());
+    slice.set_body(&result)?;
+    Ok(SliceEnd {
+        failed: 1,
+        ..SliceEnd::default()
+    })
+}

@@ -1,0 +1,428 @@
+//! One pass over one app and day, for every request that waits for it.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::days::{Memo, prefixes};
+use super::scan::{Customer, ScanError, Scanned, scan};
+use super::{DayResult, marks, needles};
+use crate::domain::hit::{Hit, Stream};
+use crate::domain::plan::Unreadable;
+use crate::domain::{AppRef, Kind, RequestId};
+use crate::search::Searcher;
+use crate::stages::{Context, StageError};
+use crate::storage::{self, Entry};
+use crate::work::{Error, Finished, Slice, SliceEnd, names};
+use crate::workflow::join::{Root, SliceMark};
+use crate::workflow::{Event, Record, Step};
+
+/// Blobs that are read at once.
+const PARALLEL: usize = 8;
+/// Blobs between two looks at the clock.
+const BATCH: usize = 64;
+/// Hits that are kept in memory, in bytes of JSON, before they are written.
+const MAX_PART: usize = 4 * 1024 * 1024;
+/// Unreadable blobs that are named; more are counted in the last one's reason.
+const MAX_NAMED: usize = 1000;
+/// Tries of a day after which a blob that fails is named as unreadable and the rest goes on.
+const PATIENCE: u32 = 4;
+
+/// What a pass led to.
+#[derive(Debug, Default)]
+pub struct DayPass {
+    /// Requests whose search joined, with the event that moves them on.
+    pub joined: Vec<(RequestId, u32, Event)>,
+    /// The day is not done: continue in a new message.
+    pub unfinished: bool,
+}
+
+/// A request that this pass serves.
+struct Seat {
+    record: Record,
+    root: Root,
+    since: Option<Timestamp>,
+    other_apps: Vec<String>,
+    slice: Slice,
+    result: DayResult,
+    pending: Vec<u8>,
+}
+
+/// Searches one app and day for every request that waits for it.
+///
+/// # Errors
+/// When the archive cannot be read; what was found so far is stored.
+pub async fn search_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<DayPass, StageError> {
+    let mut pass = DayPass::default();
+    let (mut seats, app_id) = seats(cx, app, day, &mut pass).await?;
+    let Some(app_id) = app_id else {
+        return Ok(pass);
+    };
+    let customers = customers(cx, &seats).await?;
+    let identifiers: Vec<_> = customers
+        .iter()
+        .map(|it| it.needles.identifiers())
+        .collect();
+    let searcher = Searcher::new(&identifiers)
+        .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
+    let (searcher, customers) = (Arc::new(searcher), Arc::new(customers));
+
+    let is_patient = seats.iter().all(|seat| seat.slice.state.tries < PATIENCE);
+    for (n, prefix) in prefixes(&app_id, day).into_iter().enumerate() {
+        let mut listing = cx.app.archive.list(&prefix);
+        loop {
+            let page = listing.next_page().await;
+            let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
+                break;
+            };
+            for batch in page.chunks(BATCH) {
+                if cx.is_out_of_time() {
+                    store(cx, &mut seats, false).await?;
+                    pass.unfinished = true;
+                    return Ok(pass);
+                }
+                let wanted: Vec<&Entry> = batch
+                    .iter()
+                    .filter(|entry| seats.iter().any(|seat| seat.wants(entry, n == 1)))
+                    .collect();
+                let scans = wanted.into_iter().map(|entry| {
+                    let (searcher, customers) = (Arc::clone(&searcher), Arc::clone(&customers));
+                    async move {
+                        let scanned = scan(cx.app, &searcher, &customers, &entry.name).await;
+                        (entry, scanned)
+                    }
+                });
+                let mut scans = futures::stream::iter(scans.collect::<Vec<_>>()).buffered(PARALLEL);
+                while let Some((entry, scanned)) = scans.next().await {
+                    take(&mut seats, &app_id, n == 1, entry, scanned, is_patient)?;
+                }
+                let full = seats.iter().any(|seat| seat.pending.len() > MAX_PART);
+                if full {
+                    store(cx, &mut seats, false).await?;
+                }
+            }
+        }
+    }
+    store(cx, &mut seats, true).await?;
+    finish(cx, seats, &mut pass).await?;
+    Ok(pass)
+}
+
+/// The requests that wait for this app and day, and the app's ID.
+async fn seats(
+    cx: Context<'_>,
+    app: &AppRef,
+    day: Date,
+    pass: &mut DayPass,
+) -> Result<(Vec<Seat>, Option<String>), StageError> {
+    let mut seats = Vec::new();
+    let mut app_id = None;
+    for id in marks::waiting(cx.app, app).await? {
+        let Some(loaded) = cx.app.store.record(&id).await? else {
+            continue;
+        };
+        let record = loaded.record;
+        let Some(step) = record.step.filter(|step| step.is_search()) else {
+            continue;
+        };
+        let Some(root) = cx.app.store.root(&id, record.run, step).await? else {
+            continue;
+        };
+        let memo: Memo = serde_json::from_value(root.memo.clone()).unwrap_or_default();
+        let Some(number) = memo.slice(app, day) else {
+            continue;
+        };
+        let slice = cx.app.store.slice(&id, record.run, step, number).await?;
+        let mine = memo.apps.iter().find(|days| days.app.as_ref() == Some(app));
+        let others = memo
+            .apps
+            .iter()
+            .filter(|days| days.app.as_ref() != Some(app));
+        let seat = Seat {
+            other_apps: others.filter_map(|days| days.app_id.clone()).collect(),
+            since: memo.since,
+            result: slice.body()?,
+            record,
+            root,
+            slice,
+            pending: Vec::new(),
+        };
+        if seat.slice.state.end.is_some() {
+            // An earlier pass stored it and was killed before it was joined.
+            finish(cx, vec![seat], pass).await?;
+            continue;
+        }
+        app_id = app_id.or_else(|| mine.and_then(|days| days.app_id.clone()));
+        seats.push(seat);
+    }
+    Ok((seats, app_id))
+}
+
+async fn customers(cx: Context<'_>, seats: &[Seat]) -> Result<Vec<Customer>, StageError> {
+    let mut customers = Vec::with_capacity(seats.len());
+    for seat in seats {
+        customers.push(Customer {
+            needles: needles::load(cx.app, &seat.record, seat.slice.step).await?,
+            keeps_text: seat.record.kind == Kind::Export,
+        });
+    }
+    Ok(customers)
+}
+
+impl Seat {
+    /// A place in the day's order: the app's own folder comes before the shared one.
+    fn place(shared: bool, blob: &str) -> String {
+        format!("{}{blob}", u8::from(shared))
+    }
+
+    fn wants(&self, entry: &Entry, shared: bool) -> bool {
+        let is_new = self.since.is_none_or(|since| entry.last_modified >= since);
+        let resume = self.result.resume_after.as_deref().unwrap_or_default();
+        is_new && Self::place(shared, &entry.name).as_str() > resume
+    }
+
+    fn name(list: &mut Vec<Unreadable>, blob: &str, reason: &str) {
+        if list.len() < MAX_NAMED {
+            list.push(Unreadable {
+                blob: blob.to_owned(),
+                reason: reason.to_owned(),
+            });
+        } else if let Some(last) = list.last_mut() {
+            "… and more, which are not named".clone_into(&mut last.reason);
+        }
+    }
+}
+
+/// Gives each request what the scan of a blob found for it.
+fn take(
+    seats: &mut [Seat],
+    app_id: &str,
+    shared: bool,
+    entry: &Entry,
+    scanned: Result<Scanned, ScanError>,
+    is_patient: bool,
+) -> Result<(), StageError> {
+    let stream = Stream::of(&entry.name);
+    let unreadable = match &scanned {
+        Ok(_) => None,
+        // Deleted between list and read: by a lifecycle rule, say. There is nothing to find in it any more.
+        Err(ScanError::Gone) => Some("it was deleted during the search".to_owned()),
+        Err(ScanError::Storage(error)) if is_patient => return Err(StageError::archive(error)),
+        Err(ScanError::Storage(error)) => Some(describe(error)),
+        Err(ScanError::Broken) => Some("the search of it broke off".to_owned()),
+    };
+    for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+        let result = &mut seat.result;
+        if let Some(reason) = &unreadable {
+            Seat::name(&mut result.unreadable, &entry.name, reason);
+            continue;
+        }
+        *result
+            .blobs
+            .entry(stream_name(stream).to_owned())
+            .or_default() += 1;
+        result.bytes += entry.size;
+    }
+    if let Ok(scanned) = scanned {
+        for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+            let result = &mut seat.result;
+            result.records += scanned.summary.records;
+            if matches!(stream, Stream::Crashes | Stream::Errors) {
+                result.reports += 1;
+            }
+            for part in &scanned.summary.not_searched {
+                Seat::name(&mut result.not_searched, &entry.name, &part.to_string());
+            }
+        }
+        for (n, named, hit) in scanned.hits {
+            let Some(seat) = seats.get_mut(n).filter(|seat| seat.wants(entry, shared)) else {
+                continue;
+            };
+            seat.take_hit(app_id, named.as_deref(), &hit)?;
+        }
+    }
+    for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+        seat.result.resume_after = Some(Seat::place(shared, &entry.name));
+    }
+    Ok(())
+}
+
+impl Seat {
+    fn take_hit(&mut self, app_id: &str, named: Option<&str>, hit: &Hit) -> Result<(), StageError> {
+        match named {
+            Some(named) if named.eq_ignore_ascii_case(app_id) => {}
+            // The same day is searched for the request's other apps: each takes its own.
+            Some(named)
+                if self
+                    .other_apps
+                    .iter()
+                    .any(|id| id.eq_ignore_ascii_case(named)) =>
+            {
+                return Ok(());
+            }
+            Some(_) => {
+                self.result.foreign += 1;
+                return Ok(());
+            }
+            // It does not say whose it is; `install-id-resolve` finds out.
+            None => {}
+        }
+        self.result.hits += 1;
+        serde_json::to_writer(
+            &mut self.pending,
+            &Stored {
+                app: named.is_some(),
+                hit,
+            },
+        )
+        .map_err(|_error| StageError::permanent("a hit cannot be stored"))?;
+        self.pending.push(b'\n');
+        Ok(())
+    }
+}
+
+/// A hit as it is stored: whether its record names the app, and the rest.
+#[derive(serde::Serialize)]
+struct Stored<'a> {
+    app: bool,
+    #[serde(flatten)]
+    hit: &'a Hit,
+}
+
+/// Writes hits and then the slices that tell of them; `done` ends the day.
+async fn store(cx: Context<'_>, seats: &mut [Seat], done: bool) -> Result<(), StageError> {
+    for seat in seats {
+        if !seat.pending.is_empty() {
+            let slice = &seat.slice;
+            let part = seat.result.parts;
+            let name = names::hits(&slice.request, slice.run, slice.step, slice.number, part);
+            let bytes = std::mem::take(&mut seat.pending);
+            let content_type = "application/jsonl";
+            cx.app.store.put(&name, "hits", bytes, content_type).await?;
+            seat.result.parts += 1;
+        }
+        seat.slice.set_body(&seat.result)?;
+        if done {
+            seat.slice.state.end = Some(SliceEnd {
+                done: 1,
+                ..SliceEnd::default()
+            });
+        }
+        seat.slice.state.tries = 0;
+        cx.app.store.save_slice(&mut seat.slice).await?;
+    }
+    Ok(())
+}
+
+/// Joins the slices that are over.
+async fn finish(cx: Context<'_>, seats: Vec<Seat>, pass: &mut DayPass) -> Result<(), StageError> {
+    for mut seat in seats {
+        let id = seat.record.id.clone();
+        let end = seat.slice.state.end.clone().unwrap_or_default();
+        let finished = cx
+            .app
+            .store
+            .finish_slice(&mut seat.slice, &seat.root, end)
+            .await?;
+        if let Finished::Joined(event) = finished {
+            super::unmark(cx, &seat.record).await?;
+            pass.joined.push((id, seat.record.run, event));
+        }
+    }
+    Ok(())
+}
+
+/// Counts a failed try of a day for every request that waits for it; whether any of them is to be given up.
+///
+/// # Errors
+/// When the slices cannot be read or written.
+pub async fn count_failure(
+    cx: Context<'_>,
+    app: &AppRef,
+    day: Date,
+    reason: &str,
+    until: Timestamp,
+) -> Result<DayPass, StageError> {
+    let mut pass = DayPass::default();
+    let (seats, _app_id) = seats(cx, app, day, &mut pass).await?;
+    let limits = &cx.app.config.limits;
+    let now = cx.now();
+    for mut seat in seats {
+        let state = &mut seat.slice.state;
+        state.tries += 1;
+        let since = *state.failing_since.get_or_insert(now);
+        let is_over = state.tries >= limits.retry_tries
+            || now.duration_since(since).unsigned_abs() >= limits.retry_time;
+        if is_over {
+            let end = super::give_up(&mut seat.slice, reason)?;
+            seat.slice.state.end = Some(end);
+            cx.app.store.save_slice(&mut seat.slice).await?;
+            finish(cx, vec![seat], &mut pass).await?;
+            continue;
+        }
+        cx.app.store.save_slice(&mut seat.slice).await?;
+        let mark = SliceMark {
+            until: Some(until),
+            waits_for: Some(reason.to_owned()),
+            ..SliceMark::default()
+        };
+        let slice = &seat.slice;
+        let marked = cx
+            .app
+            .store
+            .mark(&slice.request, slice.run, slice.step, slice.number, mark);
+        marked.await?;
+        pass.unfinished = true;
+    }
+    Ok(pass)
+}
+
+/// The highest number of tries among the requests that wait for a day.
+///
+/// # Errors
+/// When the slices cannot be read.
+pub async fn tries(cx: Context<'_>, app: &AppRef, day: Date) -> Result<u32, StageError> {
+    let (seats, _app_id) = seats(cx, app, day, &mut DayPass::default()).await?;
+    Ok(seats
+        .iter()
+        .map(|seat| seat.slice.state.tries)
+        .max()
+        .unwrap_or(0))
+}
+
+fn describe(error: &storage::Error) -> String {
+    format!("it could not be read: {error}")
+}
+
+fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Logs => "logs",
+        Stream::Crashes => "crashes",
+        Stream::Errors => "errors",
+        Stream::Attachments => "attachments",
+        Stream::Other => "other",
+    }
+}
+
+/// The open slices of one app and day, of every request that waits for it.
+///
+/// # Errors
+/// When stored state cannot be read.
+pub async fn waiting_slices(
+    cx: Context<'_>,
+    app: &AppRef,
+    day: Date,
+) -> Result<Vec<(RequestId, u32, Step, u32)>, Error> {
+    let seats = seats(cx, app, day, &mut DayPass::default()).await;
+    let (seats, _app_id) = match seats {
+        Ok(seats) => seats,
+        Err(StageError::Work(error)) => return Err(error),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let slices = seats.into_iter().map(|seat| seat.slice);
+    Ok(slices
+        .map(|slice| (slice.request, slice.run, slice.step, slice.number))
+        .collect())
+}

@@ -1,0 +1,167 @@
+//! One blob through the engine, off the async threads: chunks in, hits of each request out.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::needles::Needles;
+use crate::app::App;
+use crate::domain::hit::Hit;
+use crate::search::facts::{Facts, ids_in_name};
+use crate::search::{Match, Options, Searcher, Sink, Summary};
+use crate::storage;
+
+/// Chunks that wait between the download and the scan.
+const CHUNKS: usize = 4;
+/// Longest record whose text is kept with its hit, in bytes; a longer one is read from the archive again.
+const MAX_TEXT: usize = 256 * 1024;
+
+/// One request as a pass serves it.
+#[derive(Debug)]
+pub(super) struct Customer {
+    /// What it looks for.
+    pub(super) needles: Needles,
+    /// Whether it needs the records' text.
+    pub(super) keeps_text: bool,
+}
+
+/// What the scan of one blob came to.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    /// Hits, with the customer they are of and the app that the record names.
+    pub(super) hits: Vec<(usize, Option<String>, Hit)>,
+    /// What the engine says of the blob.
+    pub(super) summary: Summary,
+}
+
+/// Why a blob was not read whole.
+#[derive(Debug)]
+pub(super) enum ScanError {
+    /// It was deleted meanwhile.
+    Gone,
+    /// The storage failed.
+    Storage(storage::Error),
+    /// The scan itself ended early, which it never should.
+    Broken,
+}
+
+/// Scans a blob for all customers.
+pub(super) async fn scan(
+    app: &App,
+    searcher: &Arc<Searcher>,
+    customers: &Arc<Vec<Customer>>,
+    blob: &str,
+) -> Result<Scanned, ScanError> {
+    let stream = app.archive.stream(blob).await.map_err(ScanError::Storage)?;
+    let Some(mut stream) = stream else {
+        return Err(ScanError::Gone);
+    };
+    let (send, receive) = mpsc::channel(CHUNKS);
+    let scan = {
+        let (searcher, customers) = (Arc::clone(searcher), Arc::clone(customers));
+        let blob = blob.to_owned();
+        tokio::task::spawn_blocking(move || scan_chunks(receive, &searcher, &customers, &blob))
+    };
+    let read = async {
+        while let Some(chunk) = stream.next().await? {
+            if send.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let read: Result<(), storage::Error> = read.await;
+    drop(send);
+    let scanned = scan.await.map_err(|_error| ScanError::Broken)?;
+    read.map_err(ScanError::Storage)?;
+    Ok(scanned)
+}
+
+fn scan_chunks(
+    mut chunks: mpsc::Receiver<Bytes>,
+    searcher: &Searcher,
+    customers: &[Customer],
+    blob: &str,
+) -> Scanned {
+    let mut scan = searcher.scan(Options {
+        path: Some(blob),
+        ..Options::default()
+    });
+    let mut collect = Collect {
+        customers,
+        blob,
+        hits: Vec::new(),
+    };
+    while let Some(chunk) = chunks.blocking_recv() {
+        if scan.push(&chunk, &mut collect).is_break() {
+            break;
+        }
+    }
+    let summary = scan.finish(&mut collect);
+    Scanned {
+        hits: collect.hits,
+        summary,
+    }
+}
+
+/// Turns the engine's matches into hits.
+struct Collect<'a> {
+    customers: &'a [Customer],
+    blob: &'a str,
+    hits: Vec<(usize, Option<String>, Hit)>,
+}
+
+impl Sink for Collect<'_> {
+    fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()> {
+        let facts = Facts::of_record(found.bytes);
+        let named = ids_in_name(self.blob);
+        for (n, customer) in self.customers.iter().enumerate() {
+            let mine = || found.hits.iter().filter(|hit| hit.subject == n);
+            if mine().next().is_none() {
+                continue;
+            }
+            let mut reasons: Vec<_> = mine().map(Needles::reason).collect();
+            reasons.sort_unstable();
+            reasons.dedup();
+            let mut holds: Vec<_> = mine()
+                .filter_map(|hit| customer.needles.install(hit))
+                .collect();
+            holds.sort_unstable();
+            holds.dedup();
+            let mut links: Vec<_> = mine()
+                .filter_map(|hit| customer.needles.link(hit).cloned())
+                .collect();
+            links.sort_unstable();
+            links.dedup();
+            let text = (customer.keeps_text && found.bytes.len() <= MAX_TEXT && !found.oversized)
+                .then(|| std::str::from_utf8(found.bytes).ok().map(str::to_owned))
+                .flatten();
+            let hit = Hit {
+                blob: self.blob.to_owned(),
+                record: found.record,
+                offset: found.offset,
+                length: found.length,
+                decoded: found.decoded,
+                oversized: found.oversized,
+                reasons,
+                holds,
+                links,
+                install: facts.install_id,
+                users: facts.user_ids.clone(),
+                model: facts.model.clone(),
+                at: facts.timestamp,
+                message_type: facts.message_type.clone(),
+                message_id: facts.message_id.map(|id| id.to_string()),
+                error_id: facts.error_id.clone().or_else(|| named.error_id.clone()),
+                group_id: facts.group_id.clone(),
+                payload: facts.payload_blob.clone(),
+                text,
+            };
+            let app_id = facts.app_id.or(named.app_id).map(|id| id.to_string());
+            self.hits.push((n, app_id, hit));
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,126 @@
+//! `block`: stop ingestion for each install ID of the approved plan. It cannot be undone.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::acting::{self, Fate, Items, StepGate};
+use super::planned::read_plan;
+use super::{Context, CutOutcome, Outcome, StageError};
+use crate::domain::plan::Plan;
+use crate::domain::{AppRef, InstallId, Kind, RequestId};
+use crate::work::{Cut, Slice, SliceInput, names};
+use crate::workflow::Record;
+
+/// How often an erasure looks whether the export that it overlaps has ended.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// An install to block.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BlockItem {
+    /// The plan's item.
+    pub id: String,
+    /// The app.
+    pub app: AppRef,
+    /// The installation.
+    pub install: InstallId,
+}
+
+/// Cuts the plan's installs into slices, once no open export of the same person needs them.
+pub(super) async fn cut(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageError> {
+    if let Some(export) = overlapping_export(cx, record).await? {
+        return Ok(CutOutcome::Wait {
+            until: cx.after(LOOK.min(cx.app.config.limits.retry_longest)),
+            reason: format!(
+                "an export of the same person is open (request {export}); the erasure waits for it"
+            ),
+        });
+    }
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let also = record.also();
+    let items = plan
+        .installs
+        .into_iter()
+        .filter(|it| Plan::acts(it.action, &it.id, also))
+        .map(|it| BlockItem {
+            id: it.id,
+            app: it.app,
+            install: it.install_id,
+        });
+    slices(items, cx.app.config.limits.slice_items)
+}
+
+/// Cuts items into slices of a size.
+pub(super) fn slices<T: Serialize>(
+    items: impl Iterator<Item = T>,
+    size: usize,
+) -> Result<CutOutcome, StageError> {
+    let mut cut = Cut::default();
+    let mut items = items.peekable();
+    while items.peek().is_some() {
+        let part: Vec<T> = items.by_ref().take(size.max(1)).collect();
+        let count = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        let body = serde_json::to_value(Items::new(part))
+            .map_err(|_error| StageError::permanent("a slice cannot be stored"))?;
+        cut.slices.push(SliceInput { items: count, body });
+    }
+    Ok(CutOutcome::Cut(cut))
+}
+
+/// An open export that shares an app and an identifier with this erasure.
+async fn overlapping_export(
+    cx: Context<'_>,
+    record: &Record,
+) -> Result<Option<RequestId>, StageError> {
+    let Some(subject) = &record.subject else {
+        return Ok(None);
+    };
+    let mut listing = cx.app.store.container().list(names::OPEN);
+    while let Some(page) = listing
+        .next_page()
+        .await
+        .map_err(crate::work::Error::from)?
+    {
+        for entry in page {
+            let id = entry.name.strip_prefix(names::OPEN).unwrap_or_default();
+            let Ok(id) = id.parse::<RequestId>() else {
+                continue;
+            };
+            if id == record.id {
+                continue;
+            }
+            let Some(loaded) = cx.app.store.record(&id).await? else {
+                continue;
+            };
+            let other = loaded.record;
+            let overlaps = other.kind == Kind::Export
+                && !other.status.is_ended()
+                && other.apps.iter().any(|app| record.apps.contains(app))
+                && other
+                    .subject
+                    .as_ref()
+                    .is_some_and(|it| it.overlaps(subject));
+            if overlaps {
+                return Ok(Some(id));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Blocks the installs of one slice.
+pub(super) async fn run(
+    cx: Context<'_>,
+    _record: &Record,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    let client = cx.app.app_center()?;
+    let gate = StepGate::new(cx, slice);
+    let gate = &gate;
+    acting::act(cx, slice, |item: BlockItem, _attempted| async move {
+        // Blocking twice is blocking once.
+        client.block_install(&item.app, item.install, gate).await?;
+        Ok((Fate::Done, None))
+    })
+    .await
+}

@@ -1,0 +1,319 @@
+//! `decide`: what a person decides. A decision is one conditional change of the record; what follows is woken by it.
+
+use serde_json::{Map, Value};
+
+use super::Context;
+use super::planned::read_plan;
+use super::requests::Refusal;
+use crate::domain::fields::Faults;
+use crate::domain::plan::{Action, Plan};
+use crate::domain::{Fault, RequestId, due};
+use crate::work::names;
+use crate::workflow::record::Approval;
+use crate::workflow::transition::{next, wake};
+use crate::workflow::{Event, Message, Record, Status, Step};
+
+/// Largest body of a decision, in bytes: `also` can name thousands of items.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Longest name or reason, in characters.
+const MAX_TEXT: usize = 500;
+
+/// What can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The plan may be carried out.
+    Approve,
+    /// It may not.
+    Reject,
+    /// The request is not to go on.
+    Cancel,
+    /// The due date moves, once.
+    Extend,
+    /// Everything runs again, with a new plan.
+    Retry,
+}
+
+impl Decision {
+    /// The decision of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "approve" => Self::Approve,
+            "reject" => Self::Reject,
+            "cancel" => Self::Cancel,
+            "extend" => Self::Extend,
+            "retry" => Self::Retry,
+            _ => return None,
+        })
+    }
+}
+
+/// A decision that was stored, and the messages that must follow.
+#[derive(Debug)]
+pub struct Decided {
+    /// The record after it.
+    pub record: Record,
+    /// What to send.
+    pub messages: Vec<Message>,
+}
+
+#[derive(Debug, Default)]
+struct Body {
+    by: String,
+    reason: String,
+    plan_sha256: String,
+    also: Vec<String>,
+    confirm_large: Option<u64>,
+}
+
+/// Takes a decision.
+///
+/// # Errors
+/// Faults of the body; a request that is not there, or not where the decision fits; another plan than the approved one.
+pub async fn run(
+    cx: Context<'_>,
+    id: &RequestId,
+    decision: Decision,
+    body: &[u8],
+) -> Result<Decided, Refusal> {
+    let body = read(decision, body).map_err(Refusal::Faults)?;
+    let missing = || Refusal::NotFound(format!("there is no request {id}"));
+    let loaded = cx.app.store.record(id).await?.ok_or_else(missing)?;
+    if decision == Decision::Approve && loaded.record.status == Status::AwaitingApproval {
+        check_plan(cx, &loaded.record, &body).await?;
+    }
+    if decision == Decision::Retry && loaded.record.subject.is_some() {
+        // A request that had ended is open again from here on; `sweep` takes the mark away if this goes no further.
+        cx.app
+            .store
+            .put(
+                &names::open(id),
+                "a mark",
+                b"{}".to_vec(),
+                "application/json",
+            )
+            .await?;
+    }
+    let now = cx.now();
+    let updated = cx
+        .app
+        .store
+        .update_record(id, |record| apply(record, decision, &body, now))
+        .await?;
+    let (messages, record) = updated.ok_or_else(missing)??;
+    Ok(Decided { record, messages })
+}
+
+fn read(decision: Decision, body: &[u8]) -> Result<Body, Vec<Fault>> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|_error| vec![Fault::new("", "the body is not JSON")])?;
+    let Some(object) = value.as_object() else {
+        return Err(vec![Fault::new("", "a decision is a JSON object")]);
+    };
+    let mut faults = Faults::default();
+    let known: &[&str] = match decision {
+        Decision::Approve => &["plan_sha256", "approver", "also", "confirm_large"],
+        Decision::Reject | Decision::Cancel | Decision::Extend => &["by", "reason"],
+        Decision::Retry => &["by"],
+    };
+    faults.unknown_fields(object, "", known);
+    let mut read = Body::default();
+    if decision == Decision::Approve {
+        read.by = text(object, "approver", &mut faults);
+        read.plan_sha256 = text(object, "plan_sha256", &mut faults).to_lowercase();
+        read.also = also(object, &mut faults);
+        read.confirm_large = match object.get("confirm_large") {
+            None => None,
+            Some(value) => value
+                .as_u64()
+                .or_else(|| faults.add("/confirm_large", "a whole number")),
+        };
+    } else {
+        read.by = text(object, "by", &mut faults);
+        if decision != Decision::Retry {
+            read.reason = text(object, "reason", &mut faults);
+        }
+    }
+    let faults = faults.into_vec();
+    if faults.is_empty() {
+        Ok(read)
+    } else {
+        Err(faults)
+    }
+}
+
+fn text(object: &Map<String, Value>, key: &str, faults: &mut Faults) -> String {
+    let text = object
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .trim();
+    if text.is_empty() || text.chars().count() > MAX_TEXT {
+        faults.add::<()>(&format!("/{key}"), "required: 1 to 500 characters");
+    }
+    text.to_owned()
+}
+
+fn also(object: &Map<String, Value>, faults: &mut Faults) -> Vec<String> {
+    let Some(value) = object.get("also") else {
+        return Vec::new();
+    };
+    let ids = value.as_array().map(|ids| {
+        ids.iter()
+            .map(|id| id.as_str().map(str::to_owned))
+            .collect::<Option<Vec<String>>>()
+    });
+    match ids.flatten() {
+        Some(mut ids) => {
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        }
+        None => {
+            faults.add::<()>("/also", "a list of the plan's item IDs");
+            Vec::new()
+        }
+    }
+}
+
+/// Held against the stored plan: its hash, the released items, the confirmation of a large one.
+async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(), Refusal> {
+    let Some(reference) = &record.plan else {
+        return Err(Refusal::Conflict(
+            "the request has no plan to approve".to_owned(),
+        ));
+    };
+    if reference.sha256 != body.plan_sha256 {
+        return Err(Refusal::WrongHash(
+            "`plan_sha256` is not the hash of the stored plan: read the plan again".to_owned(),
+        ));
+    }
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let mut faults = Faults::default();
+    let held = held(&plan);
+    for (n, id) in body.also.iter().enumerate() {
+        if !held.contains(id.as_str()) {
+            faults.add::<()>(
+                &format!("/also/{n}"),
+                "not the ID of a held item of the plan",
+            );
+        }
+    }
+    if let Some(large) = &plan.large
+        && body.confirm_large != Some(large.confirm_large)
+    {
+        let detail = format!(
+            "the plan is large ({}): set it to the plan's number of reports",
+            large.reasons.join("; ")
+        );
+        faults.add::<()>("/confirm_large", &detail);
+    }
+    let faults = faults.into_vec();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Faults(faults))
+    }
+}
+
+fn held(plan: &Plan) -> std::collections::HashSet<&str> {
+    let held = |action: Action| action == Action::Hold;
+    let installs = plan
+        .installs
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    let reports = plan
+        .reports
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    let rows = plan
+        .rows
+        .iter()
+        .filter(|it| held(it.action))
+        .map(|it| &it.id);
+    installs
+        .chain(reports)
+        .chain(rows)
+        .map(String::as_str)
+        .collect()
+}
+
+fn apply(
+    record: &mut Record,
+    decision: Decision,
+    body: &Body,
+    now: jiff::Timestamp,
+) -> Result<Vec<Message>, Refusal> {
+    let refused = |error: crate::workflow::IllegalEvent| Refusal::Conflict(error.to_string());
+    let by = Some(body.by.as_str());
+    let reason = (!body.reason.is_empty()).then_some(body.reason.as_str());
+    match decision {
+        Decision::Approve => {
+            // The same approval again: its message may have been lost on the way.
+            let is_same = record.approval.as_ref().is_some_and(|approval| {
+                approval.plan_sha256 == body.plan_sha256
+                    && approval.approver == body.by
+                    && approval.also == body.also
+            });
+            if is_same && record.step == Some(Step::Block) {
+                return Ok(wake(record));
+            }
+            if record.plan.as_ref().map(|plan| plan.sha256.as_str()) != Some(&body.plan_sha256)
+                && record.status == Status::AwaitingApproval
+            {
+                return Err(Refusal::WrongHash(
+                    "another plan was made meanwhile".to_owned(),
+                ));
+            }
+            let approval = Approval {
+                approver: body.by.clone(),
+                at: now,
+                plan_sha256: body.plan_sha256.clone(),
+                also: body.also.clone(),
+            };
+            let messages = next(record, Event::Approved(approval), now).map_err(refused)?;
+            record.note(now, "approved", by, None);
+            Ok(messages)
+        }
+        Decision::Reject | Decision::Cancel => {
+            let (event, what) = match decision {
+                Decision::Reject => (Event::Rejected, "rejected by"),
+                _ => (Event::Cancelled, "cancelled by"),
+            };
+            let messages = next(record, event, now).map_err(refused)?;
+            record.note(now, what, by, reason);
+            Ok(messages)
+        }
+        Decision::Extend => {
+            if record.status.is_ended() {
+                return Err(Refusal::Conflict("the request has ended".to_owned()));
+            }
+            if record.extended {
+                return Err(Refusal::Conflict(
+                    "it can be extended once, and was".to_owned(),
+                ));
+            }
+            if due::days_left(record.due(), now) < 0 {
+                return Err(Refusal::Conflict(
+                    "the due date is over; an extension must come before it".to_owned(),
+                ));
+            }
+            record.extended = true;
+            record.updated_at = now;
+            record.note(now, "extended", by, reason);
+            Ok(Vec::new())
+        }
+        Decision::Retry => {
+            if record.subject.is_none() {
+                return Err(Refusal::Conflict(
+                    "the person's identifiers have left the record: file a new request".to_owned(),
+                ));
+            }
+            let messages = next(record, Event::Retried, now).map_err(refused)?;
+            record.note(now, "retried", by, None);
+            Ok(messages)
+        }
+    }
+}

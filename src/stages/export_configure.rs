@@ -1,0 +1,315 @@
+//! `export-configure`: learn each app's ID, and have App Center export its crashes, errors, attachments and logs.
+//!
+//! An export that is good enough is left alone; one that is not is changed only as far as needed, and the change is
+//! noted. Nothing here deletes or disables a configuration: that may delete the archive.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use super::setup::{AppSetup, ExportState};
+use super::{Context, CutOutcome, Outcome, StageError};
+use crate::appcenter::{
+    Client, Error, ExportConfiguration, ExportState as State, ExportStorage, ExportTarget,
+    ExportType,
+};
+use crate::config;
+use crate::domain::AppRef;
+use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::workflow::Record;
+
+/// How often a pending export is looked at.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// One slice an app.
+pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
+    let slices = record.apps.iter().map(|app| {
+        let setup = AppSetup {
+            app: Some(app.clone()),
+            ..AppSetup::default()
+        };
+        let body = serde_json::to_value(setup)
+            .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
+        Ok(SliceInput { items: 1, body })
+    });
+    Ok(CutOutcome::Cut(Cut {
+        slices: slices.collect::<Result<_, StageError>>()?,
+        ..Cut::default()
+    }))
+}
+
+/// Sets up one app.
+pub(super) async fn run(
+    cx: Context<'_>,
+    _record: &Record,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    let mut setup: AppSetup = slice.body()?;
+    let Some(app) = setup.app.clone() else {
+        return Err(StageError::permanent("the slice names no app"));
+    };
+    if cx.app.config.app_center.retired {
+        note(
+            &mut setup.exceptions,
+            "App Center is set as retired: it was not asked",
+        );
+        slice.set_body(&setup)?;
+        return Ok(done());
+    }
+    let outcome = set_up(cx, &app, slice, &mut setup).await;
+    slice.set_body(&setup)?;
+    outcome
+}
+
+fn done() -> Outcome {
+    Outcome::Over(SliceEnd {
+        done: 1,
+        ..SliceEnd::default()
+    })
+}
+
+fn note(notes: &mut Vec<String>, text: impl Into<String>) {
+    let text = text.into();
+    if !notes.contains(&text) {
+        notes.push(text);
+    }
+}
+
+async fn set_up(
+    cx: Context<'_>,
+    app: &AppRef,
+    slice: &mut Slice,
+    setup: &mut AppSetup,
+) -> Result<Outcome, StageError> {
+    let client = cx.app.app_center()?;
+    if setup.app_id.is_none() {
+        setup.app_id = Some(app_id(client, app).await?);
+    }
+    if setup.retention_days.is_none() {
+        setup.retention_days = match client.retention(app).await {
+            Ok(days) => Some(days),
+            Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => {
+                note(&mut setup.notes, "the retention setting could not be read");
+                Some(28)
+            }
+            Err(error) => return Err(error.into()),
+        };
+    }
+    let listed = match client.export_configurations(app).await {
+        Ok(listed) => listed,
+        Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => {
+            note(
+                &mut setup.exceptions,
+                "export configurations could not be listed: only what the archive holds already was searched",
+            );
+            return Ok(done());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let target = target(&cx.app.config.app_center.export)?;
+    let Some(best) = best(&listed, target.as_ref()) else {
+        return create(cx, client, app, slice, setup, target).await;
+    };
+    setup.export = Some(state(best));
+    match &best.state {
+        Some(State::Pending) => Ok(pending(cx, setup)),
+        Some(State::Enabled) => complete(client, app, setup, best, target.as_ref()).await,
+        Some(State::Disabled) if target.is_some() => {
+            client.enable_export_configuration(app, &best.id).await?;
+            note(
+                &mut setup.notes,
+                "the export configuration was disabled and has been enabled; what happened in between may be missing",
+            );
+            Ok(done())
+        }
+        _ => {
+            let state = state(best).state;
+            note(
+                &mut setup.exceptions,
+                format!(
+                    "the export configuration is {}: newer data is not in the archive",
+                    state.to_lowercase()
+                ),
+            );
+            Ok(done())
+        }
+    }
+}
+
+/// The app's ID; a 404 is believed only when the same token can do something else.
+async fn app_id(client: &Client, app: &AppRef) -> Result<String, StageError> {
+    match client.app(app).await {
+        Ok(app) => Ok(app.id.to_string()),
+        Err(Error::NotFound(_)) => match client.user().await {
+            Ok(_user) => Err(StageError::permanent(format!(
+                "App Center does not know the app {app}, or the token may not see it"
+            ))),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn target(export: &config::ExportType) -> Result<Option<ExportTarget>, StageError> {
+    let storage = match export {
+        config::ExportType::None => return Ok(None),
+        config::ExportType::Standard { subscription_id } => ExportStorage::LinkedSubscription {
+            subscription_id: subscription_id.parse().map_err(|_error| {
+                StageError::permanent("setting `EXPORT_SUBSCRIPTION_ID` is no UUID")
+            })?,
+        },
+        config::ExportType::Custom { connection_string } => {
+            ExportStorage::ConnectionString(connection_string.expose_secret().to_owned().into())
+        }
+    };
+    Ok(Some(ExportTarget {
+        storage,
+        with_app_id: true,
+        backfill: true,
+    }))
+}
+
+/// The configuration that serves us best: to Blob Storage; enabled before pending before the rest; with everything.
+fn best<'a>(
+    listed: &'a [ExportConfiguration],
+    target: Option<&ExportTarget>,
+) -> Option<&'a ExportConfiguration> {
+    let rank = |configuration: &ExportConfiguration| match &configuration.state {
+        Some(State::Enabled) => 0,
+        Some(State::Pending) => 1,
+        Some(State::Disabled) => 2,
+        _ => 3,
+    };
+    listed
+        .iter()
+        .filter(|it| !matches!(it.export_type, Some(ExportType::AppInsights)))
+        .filter(|it| !matches!(it.state, Some(State::Deleted)))
+        // One whose target is wrong does not stand in the way of a new one.
+        .filter(|it| target.is_none() || !matches!(it.state, Some(State::Invalid)))
+        .min_by_key(|it| (rank(it), it.missing_entities().len()))
+}
+
+fn state(configuration: &ExportConfiguration) -> ExportState {
+    ExportState {
+        id: configuration.id.as_str().to_owned(),
+        state: configuration
+            .state
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        created_at: configuration.creation_time,
+        last_run: configuration.last_run_time,
+    }
+}
+
+async fn create(
+    cx: Context<'_>,
+    client: &Client,
+    app: &AppRef,
+    slice: &mut Slice,
+    setup: &mut AppSetup,
+    target: Option<ExportTarget>,
+) -> Result<Outcome, StageError> {
+    let Some(target) = target else {
+        note(
+            &mut setup.exceptions,
+            "the app has no export to Blob Storage, and EXPORT_TYPE is `none`: only what the archive holds already was searched",
+        );
+        return Ok(done());
+    };
+    // The list was read just now, so a creation whose answer was lost shows in it and is not repeated.
+    setup.create_attempted = true;
+    slice.set_body(setup)?;
+    cx.app.store.save_slice(slice).await?;
+    match client.create_export_configuration(app, &target).await {
+        Ok(created) => {
+            setup.created = Some(created.id.as_str().to_owned());
+            setup.export = Some(state(&created));
+            note(&mut setup.notes, "an export configuration was created");
+            Ok(pending(cx, setup))
+        }
+        Err(error @ Error::Rejected { .. }) => {
+            note(
+                &mut setup.exceptions,
+                format!("an export could not be created: {error}"),
+            );
+            Ok(done())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn pending(cx: Context<'_>, setup: &mut AppSetup) -> Outcome {
+    let since = *setup.pending_since.get_or_insert(cx.now());
+    let waited = cx.now().duration_since(since).unsigned_abs();
+    if waited >= cx.app.config.app_center.export_pending {
+        note(
+            &mut setup.exceptions,
+            "the export configuration stays pending: newer data may not be in the archive",
+        );
+        return done();
+    }
+    Outcome::Wait {
+        until: cx.after(LOOK.min(cx.app.config.limits.retry_longest)),
+        reason: "App Center is setting up the export (pending)".to_owned(),
+    }
+}
+
+/// An enabled export: have it write what it leaves out, and wait for a first run of one that we created.
+async fn complete(
+    client: &Client,
+    app: &AppRef,
+    setup: &mut AppSetup,
+    best: &ExportConfiguration,
+    target: Option<&ExportTarget>,
+) -> Result<Outcome, StageError> {
+    let missing = best.missing_entities();
+    if missing.is_empty() {
+        return Ok(done());
+    }
+    let missing = missing.join(", ");
+    let Some(target) = target else {
+        note(
+            &mut setup.exceptions,
+            format!("the export leaves out {missing}, and EXPORT_TYPE is `none`"),
+        );
+        return Ok(done());
+    };
+    // Keep its folders as they are: a changed path applies to later data only.
+    let target = ExportTarget {
+        with_app_id: best.is_with_app_id().unwrap_or(false),
+        ..target.clone()
+    };
+    match client
+        .update_export_configuration(app, &best.id, &target)
+        .await
+    {
+        Ok(_changed) => {
+            note(
+                &mut setup.notes,
+                format!(
+                    "the export left out {missing}; it has been changed to write them from now on"
+                ),
+            );
+            Ok(done())
+        }
+        Err(error @ Error::Rejected { .. }) => {
+            note(
+                &mut setup.exceptions,
+                format!("the export leaves out {missing} and could not be changed: {error}"),
+            );
+            Ok(done())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Goes on without an app that cannot be set up: the report says so.
+pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+    let mut setup: AppSetup = slice.body()?;
+    note(&mut setup.exceptions, reason);
+    slice.set_body(&setup)?;
+    Ok(SliceEnd {
+        failed: 1,
+        ..SliceEnd::default()
+    })
+}

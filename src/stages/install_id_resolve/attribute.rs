@@ -1,0 +1,157 @@
+//! From a part of a report to its IDs: the blob's own, else `errors/search` by its GUID, else a walk of the groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::fold::Findings;
+use crate::appcenter::{Client, Error, ErrorKind};
+use crate::domain::{AppRef, ErrorId, GroupId};
+use crate::stages::{Context, StageError};
+
+/// Days that the API reaches back, whatever the retention setting says.
+const API_DAYS: i64 = 27;
+
+/// What lookups found so far; stored with the slice, so that no call is made twice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lookups {
+    /// By GUID; none when the search did not find it.
+    #[serde(default)]
+    pub searched: BTreeMap<Uuid, Option<(GroupId, ErrorId)>>,
+    /// Groups of each app (by `owner/name`) that a walk still has to look at; none before the walk began.
+    #[serde(default)]
+    pub walk: BTreeMap<String, Vec<GroupId>>,
+    /// Reports that the walk found, by GUID.
+    #[serde(default)]
+    pub walked: BTreeMap<Uuid, (GroupId, ErrorId)>,
+    /// Apps for which App Center could not be asked, with the reason.
+    #[serde(default)]
+    pub unasked: BTreeMap<String, String>,
+}
+
+/// The report IDs of an app's findings, by the findings' keys.
+pub type Ids = BTreeMap<String, (GroupId, ErrorId)>;
+
+/// Finds the IDs of an app's reports, asking App Center only about those that the archive does not tell.
+///
+/// # Errors
+/// When App Center must be asked again later; `lookups` holds what is known by then.
+pub async fn attribute(
+    cx: Context<'_>,
+    app: &AppRef,
+    findings: &Findings,
+    lookups: &mut Lookups,
+) -> Result<Ids, StageError> {
+    let mut ids = Ids::new();
+    let mut asked: BTreeMap<Uuid, String> = BTreeMap::new();
+    for (key, report) in &findings.reports {
+        match (&report.group_id, &report.error_id) {
+            (Some(group), Some(error)) if report.is_of_app => {
+                ids.insert(key.clone(), (group.clone(), error.clone()));
+            }
+            (_, Some(error)) => {
+                if let Some(guid) = error.guid() {
+                    asked.insert(guid, key.clone());
+                }
+            }
+            (_, None) => {}
+        }
+    }
+    if asked.is_empty() || cx.app.config.app_center.retired {
+        return Ok(ids);
+    }
+    if lookups.unasked.contains_key(&app.to_string()) {
+        return Ok(ids);
+    }
+    match ask(cx, app, &asked, lookups).await {
+        Ok(()) => {}
+        Err(StageError::Permanent { reason }) => {
+            lookups.unasked.insert(app.to_string(), reason);
+        }
+        Err(error) => return Err(error),
+    }
+    for (guid, key) in asked {
+        let searched = lookups.searched.get(&guid).cloned().flatten();
+        if let Some(found) = searched.or_else(|| lookups.walked.get(&guid).cloned()) {
+            ids.insert(key, found);
+        }
+    }
+    Ok(ids)
+}
+
+async fn ask(
+    cx: Context<'_>,
+    app: &AppRef,
+    asked: &BTreeMap<Uuid, String>,
+    lookups: &mut Lookups,
+) -> Result<(), StageError> {
+    let client = cx.app.app_center()?;
+    for guid in asked.keys() {
+        if lookups.searched.contains_key(guid) {
+            continue;
+        }
+        let hits = client.error_search(app, &guid.to_string()).await?;
+        let found = hits.hits.into_iter().find_map(|hit| {
+            let error = hit.id.filter(|id| id.guid() == Some(*guid))?;
+            Some((hit.group_id?, error))
+        });
+        lookups.searched.insert(*guid, found);
+    }
+    let missing: BTreeSet<Uuid> = asked
+        .keys()
+        .filter(|guid| matches!(lookups.searched.get(guid), Some(None)))
+        .filter(|guid| !lookups.walked.contains_key(guid))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    walk(cx, client, app, &missing, lookups).await
+}
+
+/// Looks through every group for reports that the search does not know: it covers symbolicated crashes only.
+async fn walk(
+    cx: Context<'_>,
+    client: &Client,
+    app: &AppRef,
+    missing: &BTreeSet<Uuid>,
+    lookups: &mut Lookups,
+) -> Result<(), StageError> {
+    let start = cx
+        .now()
+        .checked_sub(jiff::SignedDuration::from_hours(24 * API_DAYS))
+        .unwrap_or(cx.now());
+    let key = app.to_string();
+    if !lookups.walk.contains_key(&key) {
+        let mut groups = Vec::new();
+        let mut pages = client.error_groups(app, start, ErrorKind::All)?;
+        while let Some(page) = pages.next().await? {
+            groups.extend(page.items.into_iter().filter_map(|group| group.id));
+        }
+        groups.reverse();
+        lookups.walk.insert(key.clone(), groups);
+    }
+    while let Some(group) = lookups.walk.get(&key).and_then(|left| left.last().cloned()) {
+        let mut pages = client.errors_in_group(app, &group, start)?;
+        loop {
+            let page = match pages.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                // The group was removed between the list and the look.
+                Err(Error::NotFound(_)) => break,
+                Err(error) => return Err(error.into()),
+            };
+            for item in page.items {
+                let Some(error) = item.id else { continue };
+                if let Some(guid) = error.guid().filter(|guid| missing.contains(guid)) {
+                    lookups.walked.insert(guid, (group.clone(), error));
+                }
+            }
+        }
+        if let Some(left) = lookups.walk.get_mut(&key) {
+            left.pop();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! From hits to installs and reports: what each says of itself, taken together. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::document::Window;
+use crate::domain::hit::{Hit, Reason, Stream};
+use crate::domain::{ErrorId, GroupId, InstallId};
+use crate::search::facts::ids_in_name;
+
+/// How surely something is the person's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Named {
+    /// It holds a given user ID or e-mail.
+    pub exact: bool,
+    /// It holds a token or term only.
+    pub weak: bool,
+}
+
+impl Named {
+    fn add(&mut self, reasons: &[Reason]) {
+        self.exact |= reasons.iter().any(|reason| reason.names_the_person());
+        self.weak |= reasons
+            .iter()
+            .any(|reason| matches!(reason, Reason::UserIdToken | Reason::Term));
+    }
+}
+
+/// An installation, as its rows and reports show it.
+#[derive(Debug, Clone, Default)]
+pub struct Install {
+    /// Whether the request gave it.
+    pub given: bool,
+    /// Whether its rows or reports name the person.
+    pub named: Named,
+    /// User IDs it shows.
+    pub users: BTreeSet<String>,
+    /// Device models it shows.
+    pub models: BTreeSet<String>,
+    /// Log rows.
+    pub rows: u64,
+    /// Log rows that name the person.
+    pub rows_named: u64,
+    /// How it was found.
+    pub provenance: BTreeSet<&'static str>,
+}
+
+/// A report, as its blobs and rows show it.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Its ID, if a blob, name or row says it.
+    pub error_id: Option<ErrorId>,
+    /// Its group, if a blob says it.
+    pub group_id: Option<GroupId>,
+    /// The installation that sent it.
+    pub install: Option<InstallId>,
+    /// It only mentions a searched install, being of another.
+    pub mentions: bool,
+    /// Whether it names the person itself.
+    pub named: Named,
+    /// When it was made.
+    pub at: Option<Timestamp>,
+    /// Archive blobs that hold it.
+    pub blobs: BTreeSet<String>,
+    /// Whether something said that it is of this app.
+    pub is_of_app: bool,
+}
+
+/// Log rows that name the person and belong to no installation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LooseRows {
+    /// That name the person for sure.
+    pub exact: u64,
+    /// That hold a token or term only.
+    pub weak: u64,
+}
+
+/// What was found of one app.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Installations.
+    pub installs: BTreeMap<InstallId, Install>,
+    /// Reports, by GUID where there is one, else by blob.
+    pub reports: BTreeMap<String, Report>,
+    /// Rows of no installation.
+    pub loose: LooseRows,
+    /// Records outside of the window.
+    pub outside_window: u64,
+    /// Other blobs of the archive that were found and are no report.
+    pub others: BTreeMap<String, String>,
+    seen: HashSet<String>,
+}
+
+impl Findings {
+    /// With the installs that the request gave.
+    #[must_use]
+    pub fn new(given: &[InstallId]) -> Self {
+        let mut findings = Self::default();
+        for id in given {
+            let install = findings.installs.entry(*id).or_default();
+            install.given = true;
+            install.provenance.insert("given in the request");
+        }
+        findings
+    }
+
+    /// Takes a hit of the app (`is_of_app` when its record or path says so).
+    pub fn take(&mut self, hit: &Hit, is_of_app: bool, window: Option<&Window>) {
+        let at = hit
+            .at
+            .or_else(|| hit.error_id.as_ref().and_then(ErrorId::timestamp));
+        if let (Some(window), Some(at)) = (window, at)
+            && !window.contains(at)
+        {
+            self.outside_window += 1;
+            return;
+        }
+        match Stream::of(&hit.blob) {
+            Stream::Crashes | Stream::Errors | Stream::Attachments => {
+                self.take_report(hit, is_of_app, at);
+            }
+            Stream::Logs | Stream::Other => self.take_row(hit, is_of_app, at),
+        }
+    }
+
+    /// The install that a record is of: what it says, or the one install that it holds without saying.
+    fn owner(hit: &Hit) -> (Option<InstallId>, bool) {
+        match (hit.install, hit.holds.as_slice()) {
+            (Some(own), holds) => (Some(own), !holds.is_empty() && !holds.contains(&own)),
+            (None, [only]) => (Some(*only), false),
+            (None, holds) => (None, !holds.is_empty()),
+        }
+    }
+
+    fn show(&mut self, owner: InstallId, hit: &Hit, provenance: &'static str) -> &mut Install {
+        let install = self.installs.entry(owner).or_default();
+        install.named.add(&hit.reasons);
+        install.users.extend(hit.users.iter().cloned());
+        install.models.extend(hit.model.clone());
+        install.provenance.insert(provenance);
+        install
+    }
+
+    fn take_row(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
+        let key = match &hit.message_id {
+            Some(id) => format!("m{id}"),
+            None => format!("{}#{}", hit.blob, hit.record),
+        };
+        // A re-created export writes rows again; both passes can find the same row.
+        let is_new = self.seen.insert(key);
+        let (owner, mentions) = Self::owner(hit);
+        let mut named = Named::default();
+        named.add(&hit.reasons);
+        match owner {
+            Some(owner) if !mentions || named.exact || named.weak => {
+                let install = self.show(owner, hit, "InstallId of a log row");
+                if is_new {
+                    install.rows += 1;
+                    install.rows_named += u64::from(named.exact);
+                }
+            }
+            _ if is_new => {
+                self.loose.exact += u64::from(named.exact);
+                self.loose.weak += u64::from(named.weak && !named.exact);
+            }
+            _ => {}
+        }
+        let Some(payload) = &hit.payload else {
+            return;
+        };
+        let named_in_blob = ids_in_name(payload);
+        let error_id = named_in_blob.error_id.or_else(|| hit.error_id.clone());
+        let report = self.report(error_id.as_ref(), payload);
+        report.blobs.insert(payload.clone());
+        report.error_id = report.error_id.take().or(error_id);
+        report.install = report.install.or(hit.install);
+        report.named.add(&hit.reasons);
+        report.at = report.at.or(at);
+        report.is_of_app |= is_of_app;
+    }
+
+    fn take_report(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
+        let (owner, mentions) = Self::owner(hit);
+        if let Some(owner) = owner.filter(|_| !mentions) {
+            self.show(owner, hit, "InstallId of a report");
+        }
+        let report = self.report(hit.error_id.as_ref(), &hit.blob);
+        report.blobs.insert(hit.blob.clone());
+        report.error_id = report.error_id.take().or_else(|| hit.error_id.clone());
+        report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
+        report.install = report.install.or(owner);
+        report.mentions |= mentions;
+        report.named.add(&hit.reasons);
+        report.at = report.at.or(at);
+        report.is_of_app |= is_of_app;
+    }
+
+    fn report(&mut self, error_id: Option<&ErrorId>, blob: &str) -> &mut Report {
+        let key = match error_id {
+            Some(id) => id
+                .guid()
+                .map_or_else(|| id.to_string(), |guid| guid.to_string()),
+            None => format!("blob {blob}"),
+        };
+        self.reports.entry(key).or_default()
+    }
+
+    /// What reports say of their installs once all is folded: a report that names the person makes its install the
+    /// person's, also where only its attachment was found and another record tells the install.
+    pub fn close(&mut self) {
+        for report in self.reports.values() {
+            if let Some(id) = report.install.filter(|_| !report.mentions) {
+                let install = self.installs.entry(id).or_default();
+                install.named.exact |= report.named.exact;
+                install.named.weak |= report.named.weak;
+                install.provenance.insert("a report of it");
+            }
+        }
+    }
+
+    /// Installs that were found and not searched for yet.
+    #[must_use]
+    pub fn new_installs(&self, searched: &[InstallId]) -> Vec<InstallId> {
+        self.installs
+            .keys()
+            .filter(|id| !searched.contains(id))
+            .copied()
+            .collect()
+    }
+
+    /// Names of payload blobs whose install or app is not known: rows that name them tell it.
+    #[must_use]
+    pub fn unlinked(&self) -> Vec<String> {
+        self.reports
+            .values()
+            .filter(|report| report.install.is_none() || !report.is_of_app)
+            .flat_map(|report| report.blobs.iter().cloned())
+            .collect()
+    }
+
+    /// GUIDs of the same reports.
+    #[must_use]
+    pub fn unlinked_guids(&self) -> Vec<Uuid> {
+        self.reports
+            .values()
+            .filter(|report| report.install.is_none() || !report.is_of_app)
+            .filter_map(|report| report.error_id.as_ref()?.guid())
+            .collect()
+    }
+}

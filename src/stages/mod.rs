@@ -1,0 +1,247 @@
+//! The stages: one file (or folder) each, named like its function.
+//!
+//! A stage cuts its step into slices and works on one slice at a time. It says what happened; what comes next is for
+//! [`crate::workflow::transition`], and only [`crate::host::dispatch`] sends messages. A stage never calls another and
+//! never reads a queue.
+
+pub mod acting;
+pub mod aggregate;
+pub mod blob_search;
+pub mod block;
+pub mod collect;
+pub mod decide;
+pub mod delete;
+pub mod export_configure;
+pub mod install_id_resolve;
+pub mod intake;
+pub mod intake_queue;
+pub mod planned;
+pub mod requests;
+pub mod setup;
+pub mod sweep;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::app::App;
+use crate::appcenter;
+use crate::storage;
+use crate::work::{self, Cut, Slice, SliceEnd};
+use crate::workflow::join::Root;
+use crate::workflow::{Function, Record, Step};
+
+/// What one invocation works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The application.
+    pub app: &'a App,
+    /// When the invocation must have saved itself.
+    pub deadline: Instant,
+}
+
+impl<'a> Context<'a> {
+    /// A context whose time starts now.
+    #[must_use]
+    pub fn new(app: &'a App) -> Self {
+        Self {
+            app,
+            deadline: Instant::now() + app.config.limits.invocation,
+        }
+    }
+
+    /// Whether it is time to save and continue in a new message.
+    #[must_use]
+    pub fn is_out_of_time(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    /// A time from now.
+    #[must_use]
+    pub fn after(&self, delay: Duration) -> Timestamp {
+        self.now().checked_add(delay).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// What became of a slice.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is over.
+    Over(SliceEnd),
+    /// It saved itself and goes on in a new message.
+    Continue,
+    /// It waits for something.
+    Wait {
+        /// When to look again.
+        until: Timestamp,
+        /// For what, in words for a person.
+        reason: String,
+    },
+}
+
+/// What became of cutting a step.
+#[derive(Debug)]
+pub enum CutOutcome {
+    /// Its slices.
+    Cut(Cut),
+    /// It waits for something.
+    Wait {
+        /// When to look again.
+        until: Timestamp,
+        /// For what, in words for a person.
+        reason: String,
+    },
+}
+
+/// Why a stage did not come to an end. The reasons are for people and hold nothing personal.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// May work later.
+    #[error("{reason}")]
+    Retry {
+        /// What went wrong.
+        reason: String,
+        /// When it is worth a try, if known.
+        until: Option<Timestamp>,
+    },
+    /// Will not work, however often it is tried.
+    #[error("{reason}")]
+    Permanent {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The request was cancelled, or runs anew: this work is void.
+    #[error("the request has moved on")]
+    Stopped,
+    /// The stored state could not be read or written.
+    #[error("stored state could not be used")]
+    Work(#[from] work::Error),
+}
+
+impl StageError {
+    /// An error that is worth another try.
+    pub(crate) fn retry(reason: impl Into<String>) -> Self {
+        Self::Retry {
+            reason: reason.into(),
+            until: None,
+        }
+    }
+
+    /// An error that is not.
+    pub(crate) fn permanent(reason: impl Into<String>) -> Self {
+        Self::Permanent {
+            reason: reason.into(),
+        }
+    }
+
+    /// An error of the archive's storage, as the stages see it.
+    pub(crate) fn archive(error: &storage::Error) -> Self {
+        Self::retry(format!("the archive could not be read: {error}"))
+    }
+}
+
+impl From<appcenter::Error> for StageError {
+    fn from(error: appcenter::Error) -> Self {
+        use appcenter::Error;
+        let reason = match error {
+            Error::Stopped => return Self::Stopped,
+            Error::Unauthorized(_) | Error::Forbidden(_) => {
+                format!("{error}: a person must check `APPCENTER_API_TOKEN` and its rights")
+            }
+            _ => error.to_string(),
+        };
+        match error {
+            Error::RateLimited { until } | Error::BudgetExhausted { until } => Self::Retry {
+                reason,
+                until: Some(until),
+            },
+            // Asked to come back later, but not because of the rate: it counts as a try.
+            Error::Transient { .. }
+            | Error::Protocol { .. }
+            | Error::Unauthorized(_)
+            | Error::Forbidden(_)
+            | Error::Setup { .. } => Self::Retry {
+                reason,
+                until: None,
+            },
+            _ => Self::Permanent { reason },
+        }
+    }
+}
+
+/// Cuts a step into slices.
+///
+/// # Errors
+/// When the stage cannot.
+pub async fn cut(cx: Context<'_>, record: &Record, step: Step) -> Result<CutOutcome, StageError> {
+    match step.function() {
+        Some(Function::ExportConfigure) => export_configure::cut(record),
+        Some(Function::BlobSearch) => blob_search::cut(cx, record, step).await,
+        Some(Function::Block) => block::cut(cx, record).await,
+        Some(Function::Delete) => delete::cut(cx, record).await,
+        Some(Function::Collect) => collect::cut(cx, record).await,
+        // One slice without input.
+        _ => Ok(CutOutcome::Cut(Cut {
+            slices: vec![work::SliceInput {
+                items: 1,
+                ..work::SliceInput::default()
+            }],
+            ..Cut::default()
+        })),
+    }
+}
+
+/// Works on one slice until it is over, waits, or time is up.
+///
+/// # Errors
+/// When the stage cannot.
+pub async fn run(
+    cx: Context<'_>,
+    record: &Record,
+    root: &Root,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    match slice.step {
+        Step::Configure => export_configure::run(cx, record, slice).await,
+        Step::Resolve | Step::Relate | Step::Plan => {
+            install_id_resolve::run(cx, record, slice).await
+        }
+        Step::Settle => install_id_resolve::settle::run(cx, record, slice).await,
+        Step::Collect => Box::pin(collect::run(cx, record, slice)).await,
+        Step::Block => block::run(cx, record, slice).await,
+        Step::Delete => delete::run(cx, record, slice).await,
+        Step::Aggregate => Box::pin(aggregate::run(cx, record, slice)).await,
+        Step::Find | Step::Link | Step::Widen | Step::Recheck | Step::Approval => {
+            let _ = root;
+            Err(StageError::permanent("this step has no slices of its own"))
+        }
+    }
+}
+
+/// Ends a slice that will not work: what is left of it fails, with the reason.
+///
+/// # Errors
+/// When its state cannot be read.
+pub fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+    match slice.step {
+        Step::Configure => export_configure::give_up(slice, reason),
+        Step::Block => acting::give_up::<block::BlockItem>(slice, reason),
+        Step::Delete => acting::give_up::<delete::DeleteItem>(slice, reason),
+        Step::Collect => acting::give_up::<collect::CollectItem>(slice, reason),
+        Step::Find | Step::Link | Step::Widen | Step::Recheck => {
+            blob_search::give_up(slice, reason)
+        }
+        Step::Resolve | Step::Relate | Step::Plan => install_id_resolve::give_up(slice, reason),
+        Step::Settle => install_id_resolve::settle::give_up(slice, reason),
+        Step::Aggregate | Step::Approval => Ok(SliceEnd {
+            failed: 1,
+            ..SliceEnd::default()
+        }),
+    }
+}

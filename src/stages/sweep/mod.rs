@@ -1,0 +1,152 @@
+//! `sweep`: move on what stands still, drain poison queues, remove what is kept no longer.
+//!
+//! It looks at stored state only, and names what is to be woken; the host adapter sends the messages.
+
+mod poison;
+mod retention;
+
+use jiff::Timestamp;
+
+use super::blob_search;
+use super::{Context, StageError};
+use crate::domain::RequestId;
+use crate::work::{Error, names};
+use crate::workflow::transition::wake;
+use crate::workflow::{Message, Record, Status, Step};
+
+/// How long a mark may stand without a record: between the two writes of an intake.
+const ORPHAN: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// What a sweep found to do.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Messages to send.
+    pub messages: Vec<Message>,
+    /// Requests that are stored and were never started.
+    pub start: Vec<(RequestId, u32)>,
+    /// Slices to end, with the reason: their messages came back as poison too often.
+    pub give_up: Vec<(RequestId, u32, Step, u32, String)>,
+    /// Poison messages seen.
+    pub poison: usize,
+}
+
+/// Looks at everything that is open, at the poison queues, and (now and then) at what is kept too long.
+///
+/// # Errors
+/// When stored state cannot be read or written; what is left is for the next sweep.
+pub async fn run(cx: Context<'_>) -> Result<Swept, Error> {
+    let mut swept = Swept::default();
+    let mut listing = cx.app.store.container().list(names::OPEN);
+    while let Some(page) = listing.next_page().await? {
+        for entry in page {
+            let id = entry.name.strip_prefix(names::OPEN).unwrap_or_default();
+            let Ok(id) = id.parse::<RequestId>() else {
+                continue;
+            };
+            match one(cx, &id, entry.last_modified, &mut swept).await {
+                // One request that cannot be read does not stop the others.
+                Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
+                    tracing::error!(request = %id, "left as it is: {error}");
+                }
+                other => other?,
+            }
+        }
+    }
+    poison::drain(cx, &mut swept).await?;
+    retention::run(cx).await?;
+    Ok(swept)
+}
+
+async fn one(
+    cx: Context<'_>,
+    id: &RequestId,
+    marked_at: Timestamp,
+    swept: &mut Swept,
+) -> Result<(), Error> {
+    let Some(loaded) = cx.app.store.record(id).await? else {
+        if cx.now().duration_since(marked_at).unsigned_abs() > ORPHAN {
+            cx.app.store.delete(&names::open(id), "a mark").await?;
+        }
+        return Ok(());
+    };
+    let record = loaded.record;
+    if record.status.is_ended() {
+        return close(cx, &record).await;
+    }
+    let days_left = crate::domain::due::days_left(record.due(), cx.now());
+    if days_left <= 7 {
+        tracing::warn!(request = %id, days_left, status = record.status.name(), "is due soon");
+    }
+    let idle = |since: Timestamp| cx.now().duration_since(since);
+    let stalled = cx.app.config.limits.stalled;
+    if record.status == Status::Received {
+        if idle(record.created_at).unsigned_abs() >= stalled {
+            swept.start.push((record.id, record.run));
+        }
+        return Ok(());
+    }
+    let Some(step) = record.step.filter(|step| step.function().is_some()) else {
+        return Ok(());
+    };
+    let moved = last_move(cx, &record, step).await?;
+    if idle(moved).is_positive() && idle(moved).unsigned_abs() >= stalled {
+        tracing::warn!(request = %id, step = step.name(), "stood still; it is woken");
+        swept.messages.extend(wake(&record));
+    }
+    Ok(())
+}
+
+/// When a step moved last, or will: the time until which a slice waits counts as a move.
+async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Timestamp, Error> {
+    let store = &cx.app.store;
+    let mut last = record.updated_at;
+    let Some(root) = store.root(&record.id, record.run, step).await? else {
+        return Ok(last);
+    };
+    let prefix = names::of_step(&record.id, record.run, step, "bins/");
+    let mut listing = store.container().list(&prefix);
+    while let Some(page) = listing.next_page().await? {
+        for entry in page {
+            last = last.max(entry.last_modified);
+        }
+    }
+    for bin in (0..root.bin_count()).filter(|bin| !root.bins.contains_key(bin)) {
+        let (marks, _etag) = store.bin(&record.id, record.run, step, bin).await?;
+        let waits = marks.marks.values().filter(|mark| !mark.over);
+        last = waits
+            .filter_map(|mark| mark.until)
+            .fold(last, Timestamp::max);
+    }
+    Ok(last)
+}
+
+/// Removes what is needed only while a request is open, the mark last: until then it can be repeated.
+///
+/// # Errors
+/// When something cannot be deleted.
+pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
+    let store = &cx.app.store;
+    match blob_search::unmark(cx, record).await {
+        Ok(()) => {}
+        Err(StageError::Work(error)) => return Err(error),
+        Err(_) => {}
+    }
+    // The record may have been opened again by a retry, whose work must stay.
+    let is_ended = |loaded: Option<crate::work::Loaded>| {
+        loaded
+            .is_none_or(|loaded| loaded.record.status.is_ended() && loaded.record.run == record.run)
+    };
+    if !is_ended(store.record(&record.id).await?) {
+        return Ok(());
+    }
+    store
+        .delete_under(&names::work_prefix(&record.id), "finished work")
+        .await?;
+    store
+        .delete_under(&names::poison_prefix(&record.id), "a count")
+        .await?;
+    if is_ended(store.record(&record.id).await?) {
+        store.delete(&names::open(&record.id), "a mark").await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! How long our own copies are kept.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AppRef, RequestId};
+use crate::stages::Context;
+use crate::work::{Error, names};
+use crate::workflow::Record;
+
+/// How often retention is looked at: it reads every record.
+const EVERY: Duration = Duration::from_secs(6 * 3600);
+const STATE: &str = "sweep/retention.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    looked_at: Timestamp,
+}
+
+/// Removes what is kept no longer, if it is time to look.
+pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
+    let read = cx.app.store.read_json::<State>(STATE, "retention").await?;
+    if let Some((state, _etag)) = &read
+        && cx.now().duration_since(state.looked_at).unsigned_abs() < EVERY
+    {
+        return Ok(());
+    }
+    let mut last_open: BTreeMap<AppRef, Timestamp> = BTreeMap::new();
+    let mut listing = cx.app.store.container().list(names::RECORDS);
+    while let Some(page) = listing.next_page().await? {
+        for entry in page {
+            let name = entry.name.strip_prefix(names::RECORDS).unwrap_or_default();
+            let Ok(id) = name.trim_end_matches(".json").parse::<RequestId>() else {
+                continue;
+            };
+            let record = match cx.app.store.record(&id).await {
+                Ok(Some(loaded)) => loaded.record,
+                Ok(None) | Err(Error::Corrupt { .. } | Error::Newer { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let until = record.ended_at.unwrap_or(Timestamp::MAX);
+            for app in &record.apps {
+                let last = last_open.entry(app.clone()).or_insert(until);
+                *last = (*last).max(until);
+            }
+            if let Some(ended_at) = record.ended_at {
+                expire(cx, &record, ended_at).await?;
+            }
+        }
+    }
+    let collected = cx.app.config.limits.collected;
+    for (app, last) in last_open {
+        if is_over(cx, last, collected) {
+            let prefix = names::collected_prefix(&app);
+            let deleted = cx.app.store.delete_under(&prefix, "collected data").await?;
+            if deleted > 0 {
+                tracing::info!(%app, deleted, "collected data was removed");
+            }
+        }
+    }
+    expire_refused(cx).await?;
+    let state = State {
+        looked_at: cx.now(),
+    };
+    let etag = read.map(|(_, etag)| etag);
+    match cx
+        .app
+        .store
+        .replace_json(STATE, "retention", &state, etag.as_ref())
+        .await
+    {
+        // Another instance looked at the same time.
+        Ok(_) | Err(Error::Lost { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_over(cx: Context<'_>, since: Timestamp, kept: Duration) -> bool {
+    let age = cx.now().duration_since(since);
+    age.is_positive() && age.unsigned_abs() >= kept
+}
+
+fn is_report_over(cx: Context<'_>, since: Timestamp) -> bool {
+    let months = Span::new().months(cx.app.config.limits.report_months);
+    let kept = since.to_zoned(TimeZone::UTC).saturating_add(months);
+    cx.now() >= kept.timestamp()
+}
+
+/// A request that ended: package and identifiers after their days, the rest after its months.
+async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result<(), Error> {
+    let store = &cx.app.store;
+    if is_report_over(cx, ended_at) {
+        for prefix in ["plans", "reports", "packages"] {
+            store
+                .delete_under(&format!("{prefix}/{}/", record.id), "an expired request")
+                .await?;
+        }
+        store
+            .delete(&names::record(&record.id), "an expired request")
+            .await?;
+        tracing::info!(request = %record.id, "a request is no longer kept");
+        return Ok(());
+    }
+    if record.work_removed || !is_over(cx, ended_at, cx.app.config.limits.package) {
+        return Ok(());
+    }
+    store
+        .delete_under(&format!("packages/{}/", record.id), "an expired package")
+        .await?;
+    store
+        .delete_under(&format!("plans/{}/", record.id), "an expired plan")
+        .await?;
+    let now = cx.now();
+    let updated = store.update_record(&record.id, |stored| {
+        if stored.ended_at != Some(ended_at) {
+            return Err(());
+        }
+        if let Some(package) = &mut stored.package {
+            package.deleted_at = Some(now);
+        }
+        stored.plan = None;
+        stored.subject = None;
+        stored.work_removed = true;
+        stored.note(
+            now,
+            "package, plan and identifiers removed by retention",
+            None,
+            None,
+        );
+        Ok(())
+    });
+    updated.await?;
+    Ok(())
+}
+
+async fn expire_refused(cx: Context<'_>) -> Result<(), Error> {
+    let mut listing = cx.app.store.container().list(names::REFUSED);
+    while let Some(page) = listing.next_page().await? {
+        for entry in page
+            .iter()
+            .filter(|entry| is_report_over(cx, entry.last_modified))
+        {
+            cx.app.store.delete(&entry.name, "a refused intake").await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The request's stored state: records, slices, plans, hits. Every write to the work storage goes through here.
+
+pub mod names;
+mod records;
+mod slices;
+mod store;
+
+pub use records::Loaded;
+pub use slices::{Cut, Finished, Slice, SliceEnd, SliceInput, SliceState};
+pub use store::{Error, NoProbe, Probe, Store};

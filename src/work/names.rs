@@ -1,0 +1,124 @@
+//! Blob names in the work container. None holds anything of the person.
+//!
+//! | prefix | what | kept |
+//! |---|---|---|
+//! | `records/` | one record a request | 24 months |
+//! | `open/` | a mark for each request that has not ended | until it ends |
+//! | `waiting/` | a mark for each app that a request's search waits for | until the search joins |
+//! | `work/{request}/{run}/{step}/` | root, bins, slices, hits | until it ends |
+//! | `plans/`, `reports/` | what was planned and what was done | 24 months |
+//! | `collected/{owner}/{app}/` | what was fetched of reports | 7 days after the app's last open request |
+//! | `packages/` | export packages | 30 days |
+//! | `refused/` | faults of refused queue messages | 24 months |
+//! | `keys/`, `budget/`, `sweep/` | the HMAC key, the API budget, what `sweep` remembers | always |
+
+use jiff::civil::Date;
+
+use crate::domain::{AppRef, ErrorId, RequestId};
+use crate::workflow::Step;
+
+/// Prefix of records.
+pub const RECORDS: &str = "records/";
+/// Prefix of marks of open requests.
+pub const OPEN: &str = "open/";
+/// Prefix of refused queue messages.
+pub const REFUSED: &str = "refused/";
+/// The HMAC key.
+pub const HMAC_KEY: &str = "keys/hmac";
+
+/// A request's record.
+#[must_use]
+pub fn record(id: &RequestId) -> String {
+    format!("{RECORDS}{id}.json")
+}
+
+/// The mark of an open request.
+#[must_use]
+pub fn open(id: &RequestId) -> String {
+    format!("{OPEN}{id}")
+}
+
+/// Marks of requests that wait for days of an app.
+#[must_use]
+pub fn waiting_prefix(app: &AppRef) -> String {
+    format!("waiting/{}/{}/", app.owner, app.name)
+}
+
+/// The mark of one request that waits for days of an app.
+#[must_use]
+pub fn waiting(app: &AppRef, id: &RequestId) -> String {
+    format!("{}{id}", waiting_prefix(app))
+}
+
+/// Everything of a request that is needed only while it is open.
+#[must_use]
+pub fn work_prefix(id: &RequestId) -> String {
+    format!("work/{id}/")
+}
+
+/// Everything of one step of one run.
+#[must_use]
+pub fn step_prefix(id: &RequestId, run: u32, step: Step) -> String {
+    format!("work/{id}/{run:03}/{}/", step.name())
+}
+
+/// A blob of a step.
+#[must_use]
+pub fn of_step(id: &RequestId, run: u32, step: Step, name: &str) -> String {
+    format!("{}{name}", step_prefix(id, run, step))
+}
+
+/// One part of the hits of one slice of a search.
+#[must_use]
+pub fn hits(id: &RequestId, run: u32, step: Step, slice: u32, part: u32) -> String {
+    of_step(id, run, step, &format!("hits/{slice:05}-{part:04}.jsonl"))
+}
+
+/// A run's plan.
+#[must_use]
+pub fn plan(id: &RequestId, run: u32) -> String {
+    format!("plans/{id}/{run:03}.json")
+}
+
+/// A run's report, `json` or `md`.
+#[must_use]
+pub fn report(id: &RequestId, run: u32, extension: &str) -> String {
+    format!("reports/{id}/{run:03}.{extension}")
+}
+
+/// A run's package.
+#[must_use]
+pub fn package(id: &RequestId, run: u32) -> String {
+    format!("packages/{id}/{run:03}.zip")
+}
+
+/// What was fetched of an app's reports.
+#[must_use]
+pub fn collected_prefix(app: &AppRef) -> String {
+    format!("collected/{}/{}/", app.owner, app.name)
+}
+
+/// What was fetched of one report.
+#[must_use]
+pub fn collected(app: &AppRef, error: &ErrorId, part: &str) -> String {
+    format!("{}{error}/{part}", collected_prefix(app))
+}
+
+/// How often `sweep` sent poison messages of a request again.
+#[must_use]
+pub fn poison_prefix(id: &RequestId) -> String {
+    format!("sweep/poison/{id}/")
+}
+
+/// How often it sent those of one slice again, or of the cutting of a step.
+#[must_use]
+pub fn poison_count(id: &RequestId, run: u32, step: Step, slice: Option<u32>) -> String {
+    let slice = slice.map_or_else(|| "cut".to_owned(), |slice| slice.to_string());
+    format!("{}{run:03}-{}-{slice}.json", poison_prefix(id), step.name())
+}
+
+/// The same for one app and day.
+#[must_use]
+pub fn poison_count_of_day(app: &AppRef, day: Date) -> String {
+    format!("sweep/poison/days/{}/{}/{day}.json", app.owner, app.name)
+}

@@ -1,0 +1,392 @@
+//! Slices of a step: cut once, worked on one at a time, joined through bins (see [`crate::workflow::join`]).
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::records::pause;
+use super::store::{Error, Store};
+use crate::domain::RequestId;
+use crate::storage::ETag;
+use crate::workflow::join::{Bin, MAX_SLICES, Root, SliceMark};
+use crate::workflow::{Event, Record, Step};
+
+/// Slices that are written or sent at once.
+const PARALLEL: usize = 16;
+/// Tries of a change that others keep getting ahead of.
+const TRIES: u32 = 20;
+
+/// How a slice ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceEnd {
+    /// Items done.
+    pub done: u64,
+    /// Items failed.
+    pub failed: u64,
+    /// What the step, as a whole, came to (only of a step with one slice).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+}
+
+/// The stored state of a slice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SliceState {
+    /// Tries in a row that made no progress.
+    #[serde(default)]
+    pub tries: u32,
+    /// When the first of them failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// The end, once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<SliceEnd>,
+    /// The stage's own: input, progress, outcomes.
+    #[serde(default)]
+    pub body: Value,
+}
+
+/// A slice that is being worked on.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// The request.
+    pub request: RequestId,
+    /// Its run.
+    pub run: u32,
+    /// The step.
+    pub step: Step,
+    /// The slice's number.
+    pub number: u32,
+    /// Its state.
+    pub state: SliceState,
+    etag: Option<ETag>,
+}
+
+impl Slice {
+    /// Reads the stage's own part.
+    ///
+    /// # Errors
+    /// When it is not what the stage wrote.
+    pub fn body<T: for<'de> Deserialize<'de> + Default>(&self) -> Result<T, Error> {
+        if self.state.body.is_null() {
+            return Ok(T::default());
+        }
+        T::deserialize(&self.state.body).map_err(|error| Error::Corrupt {
+            what: "a slice",
+            reason: error.to_string(),
+        })
+    }
+
+    /// Sets the stage's own part; it is stored by [`Store::save_slice`].
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn set_body<T: Serialize>(&mut self, body: &T) -> Result<(), Error> {
+        self.state.body = serde_json::to_value(body).map_err(|error| Error::Corrupt {
+            what: "a slice",
+            reason: error.to_string(),
+        })?;
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        let name = format!("slices/{:05}.json", self.number);
+        Store::step_blob(&self.request, self.run, self.step, &name)
+    }
+}
+
+/// The input of one slice.
+#[derive(Debug, Clone, Default)]
+pub struct SliceInput {
+    /// Items it holds.
+    pub items: u64,
+    /// The stage's own; a slice without (null) is not stored until it is worked on.
+    pub body: Value,
+}
+
+/// A step cut into slices.
+#[derive(Debug, Clone, Default)]
+pub struct Cut {
+    /// The slices.
+    pub slices: Vec<SliceInput>,
+    /// What the step has to remember.
+    pub memo: Value,
+}
+
+/// What finishing a slice led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finished {
+    /// Other slices are not over.
+    OthersOpen,
+    /// The step is over.
+    Joined(Event),
+}
+
+impl Store {
+    /// The root of a step, if it was cut.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn root(&self, id: &RequestId, run: u32, step: Step) -> Result<Option<Root>, Error> {
+        let name = Self::step_blob(id, run, step, "root.json");
+        let read = self.read_json(&name, "a step's root").await?;
+        Ok(read.map(|(root, _etag)| root))
+    }
+
+    /// Stores the cut of a step: first the slices, then the root. What is there already stays.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there are too many slices.
+    pub async fn cut(
+        &self,
+        record: &Record,
+        step: Step,
+        cut: Cut,
+        now: Timestamp,
+    ) -> Result<Root, Error> {
+        let count = u32::try_from(cut.slices.len()).unwrap_or(u32::MAX);
+        if count > MAX_SLICES {
+            return Err(Error::Corrupt {
+                what: "a step",
+                reason: format!("{count} slices, more than {MAX_SLICES}"),
+            });
+        }
+        let items = cut.slices.iter().map(|slice| slice.items).sum();
+        let writes = cut
+            .slices
+            .into_iter()
+            .zip(0_u32..)
+            .filter_map(|(input, number)| {
+                (!input.body.is_null()).then(|| async move {
+                    let slice = Slice {
+                        request: record.id.clone(),
+                        run: record.run,
+                        step,
+                        number,
+                        state: SliceState {
+                            body: input.body,
+                            ..SliceState::default()
+                        },
+                        etag: None,
+                    };
+                    self.create_json(&slice.name(), "a slice", &slice.state)
+                        .await
+                })
+            });
+        let mut writes = futures::stream::iter(writes).buffer_unordered(PARALLEL);
+        while let Some(written) = writes.next().await {
+            written?;
+        }
+        let root = Root::new(count, items, now, cut.memo);
+        let name = Self::step_blob(&record.id, record.run, step, "root.json");
+        let created = self.create_json(&name, "a step's root", &root).await?;
+        if created.is_some() {
+            return Ok(root);
+        }
+        // Another delivery of the same message was faster: what it stored holds.
+        let stored = self.root(&record.id, record.run, step).await?;
+        stored.ok_or(Error::Lost {
+            what: "a step's root",
+        })
+    }
+
+    /// The numbers of the slices that are not over.
+    ///
+    /// # Errors
+    /// When the bins cannot be read.
+    pub async fn open_slices(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        root: &Root,
+    ) -> Result<Vec<u32>, Error> {
+        let mut open = Vec::new();
+        for bin in (0..root.bin_count()).filter(|bin| !root.bins.contains_key(bin)) {
+            let (marks, _etag) = self.bin(id, run, step, bin).await?;
+            let first = bin * crate::workflow::join::BIN;
+            let last = root.slices.min(first + crate::workflow::join::BIN);
+            open.extend(
+                (first..last).filter(|n| !marks.marks.get(n).is_some_and(|mark| mark.over)),
+            );
+        }
+        Ok(open)
+    }
+
+    /// Reads a slice; one that was never stored is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn slice(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        number: u32,
+    ) -> Result<Slice, Error> {
+        let mut slice = Slice {
+            request: id.clone(),
+            run,
+            step,
+            number,
+            state: SliceState::default(),
+            etag: None,
+        };
+        if let Some((state, etag)) = self.read_json(&slice.name(), "a slice").await? {
+            slice.state = state;
+            slice.etag = Some(etag);
+        }
+        Ok(slice)
+    }
+
+    /// Stores a slice if nobody else did meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] when another invocation works on it too; that one goes on.
+    pub async fn save_slice(&self, slice: &mut Slice) -> Result<(), Error> {
+        let etag = self
+            .replace_json(&slice.name(), "a slice", &slice.state, slice.etag.as_ref())
+            .await?;
+        slice.etag = Some(etag);
+        Ok(())
+    }
+
+    /// Ends a slice, and joins the step if it was the last. Can be repeated: a slice that is over stays as it is.
+    ///
+    /// # Errors
+    /// When something cannot be read or written.
+    pub async fn finish_slice(
+        &self,
+        slice: &mut Slice,
+        root: &Root,
+        end: SliceEnd,
+    ) -> Result<Finished, Error> {
+        if slice.state.end.is_none() {
+            slice.state.end = Some(end);
+            self.save_slice(slice).await?;
+        }
+        let end = slice.state.end.clone().unwrap_or_default();
+        self.close_mark(
+            &slice.request,
+            slice.run,
+            slice.step,
+            slice.number,
+            root,
+            &end,
+        )
+        .await
+    }
+
+    /// Marks a slice as over in its bin and, where that fills the bin, in the root.
+    ///
+    /// # Errors
+    /// When something cannot be read or written.
+    pub async fn close_mark(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        number: u32,
+        root: &Root,
+        end: &SliceEnd,
+    ) -> Result<Finished, Error> {
+        let mark = SliceMark {
+            over: true,
+            done: end.done,
+            failed: end.failed,
+            ..SliceMark::default()
+        };
+        let bin = Bin::of(number);
+        let marks = self.mark(id, run, step, number, mark).await?;
+        let Some(sum) = marks.sum_if_over(bin, root.slices) else {
+            return Ok(Finished::OthersOpen);
+        };
+        let name = Self::step_blob(id, run, step, "root.json");
+        for attempt in 0..TRIES {
+            let read = self.read_json::<Root>(&name, "a step's root").await?;
+            let Some((mut stored, etag)) = read else {
+                return Err(Error::Lost {
+                    what: "a step's root",
+                });
+            };
+            if stored.close(bin, sum) {
+                let written = self
+                    .replace_json(&name, "a step's root", &stored, Some(&etag))
+                    .await;
+                match written {
+                    Ok(_) => {}
+                    Err(Error::Lost { .. }) => {
+                        pause(attempt).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(if stored.is_over() {
+                Finished::Joined(end.event.clone().unwrap_or_else(|| joined(step, &stored)))
+            } else {
+                Finished::OthersOpen
+            });
+        }
+        Err(Error::Lost {
+            what: "a step's root",
+        })
+    }
+
+    /// Changes a slice's mark in its bin.
+    ///
+    /// # Errors
+    /// When the bin cannot be read or written.
+    pub async fn mark(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        number: u32,
+        mark: SliceMark,
+    ) -> Result<Bin, Error> {
+        let bin = Bin::of(number);
+        for attempt in 0..TRIES {
+            let (mut marks, etag) = self.bin(id, run, step, bin).await?;
+            if !marks.mark(number, mark.clone()) {
+                return Ok(marks);
+            }
+            let name = Self::step_blob(id, run, step, &format!("bins/{bin:04}.json"));
+            match self
+                .replace_json(&name, "a bin", &marks, etag.as_ref())
+                .await
+            {
+                Ok(_) => return Ok(marks),
+                Err(Error::Lost { .. }) => pause(attempt).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Lost { what: "a bin" })
+    }
+
+    /// Reads a bin; one that was never stored is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn bin(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        bin: u32,
+    ) -> Result<(Bin, Option<ETag>), Error> {
+        let name = Self::step_blob(id, run, step, &format!("bins/{bin:04}.json"));
+        let read = self.read_json(&name, "a bin").await?;
+        Ok(read.map_or((Bin::default(), None), |(bin, etag)| (bin, Some(etag))))
+    }
+}
+
+/// The event of a step whose slices are all over.
+#[must_use]
+pub(crate) fn joined(step: Step, root: &Root) -> Event {
+    Event::Joined {
+        step,
+        done: root.bins.values().map(|sum| sum.done).sum(),
+        failed: root.bins.values().map(|sum| sum.failed).sum(),
+    }
+}
