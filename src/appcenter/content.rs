@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::body::decode_any;
 use super::client::Client;
 use super::error::Error;
 use super::errors::report_path;
 use super::hosts::Location;
-use super::http::{Call, decode_any};
+use super::http::Call;
 use super::lenient;
 use super::path::{Path, PathId};
 use super::personal::Personal;

@@ -5,13 +5,14 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::body::{decode, decode_any};
 use super::client::Client;
 use super::content::Attachment;
 use super::document::Document;
 use super::error::Error;
 use super::errors::ErrorKind;
 use super::hosts::Location;
-use super::http::{Call, decode, decode_any};
+use super::http::Call;
 use super::lenient;
 use super::page::{Keyed, Listing, Next, Pages};
 use super::path::{Path, PathId};

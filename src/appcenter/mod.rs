@@ -4,6 +4,7 @@
 //! (`http`, with the pure decisions of [`retry`]); how it lists ([`Pages`]); then a file for each group of operations.
 
 mod account;
+mod body;
 mod budget;
 mod client;
 mod content;
@@ -11,7 +12,6 @@ mod document;
 mod erase;
 mod error;
 mod errors;
-
 mod export;
 mod fetch;
 mod hosts;

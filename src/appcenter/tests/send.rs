@@ -311,3 +311,79 @@ async fn apps_and_retention() {
     assert!(matches!(error, Error::Forbidden(refusal) if refusal.reason == Some(Reason::WrongApp)));
     assert_eq!(exchange.lines()[0], "GET /v0.1/apps/contoso/shop-android");
 }
+
+#[tokio::test]
+async fn logs_name_the_operation_and_nothing_of_the_call() {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let exchange = Exchange::start([
+        json(500, r#"{"message":"canary"}"#),
+        json(404, r#"{"message":"canary","code":"canary@example.com"}"#),
+        Answer::Reset,
+        json(200, USER),
+    ])
+    .await;
+    let client = exchange.client();
+    let group = "424242u".parse().expect("a group");
+    let error = "1-424242".parse().expect("an error ID");
+    client
+        .error_details(&app(), &group, &error)
+        .await
+        .expect_err("404");
+    client.user().await.expect("a user");
+    drop(guard);
+    let logs = sink.0.lock().expect("no panic").clone();
+    // Other crates log the host they connect to; only our own lines are looked at for what they must have.
+    let logs = String::from_utf8(logs).expect("UTF-8");
+    for word in [
+        "Errors_GetErrorDetails",
+        "users_get",
+        "status=500",
+        "status=404",
+        "attempt=2",
+        "duration_ms=",
+    ] {
+        assert!(logs.contains(word), "{word}: {logs}");
+    }
+    for secret in ["canary", "424242", "contoso"] {
+        assert!(!logs.contains(secret), "{secret}: {logs}");
+    }
+}
+
+/// The handler runs on several threads, so every call must be able to move between them.
+#[test]
+fn every_call_is_send() {
+    fn is_send<T: Send>(_call: T) {}
+    let inspect = |client: &Client, location: &crate::appcenter::Location| {
+        let (app, group, error) = (app(), super::group(), super::error_id());
+        is_send(client.fetch_bytes(location, 1));
+        is_send(client.raw_log(&app, &group, &error, 1));
+        is_send(client.crash_raw_log(&app, &group, &error, 1));
+        is_send(client.all_session_logs(&app, &error));
+        is_send(client.delete_error(&app, &group, &error, &crate::appcenter::Open));
+        is_send(client.confirm_gone(&app, &group, &error));
+        is_send(client.error_search(&app, ""));
+        is_send(client.export_configurations(&app));
+    };
+    let _ = inspect;
+}
