@@ -5,12 +5,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::body::decode_any;
 use super::client::Client;
 use super::error::Error;
 use super::errors::report_path;
 use super::hosts::Location;
-use super::http::{Call, decode};
+use super::http::Call;
 use super::lenient;
 use super::path::{Path, PathId};
 use super::personal::Personal;
@@ -254,27 +256,18 @@ impl Client {
     }
 
     pub(super) async fn attachment_list(&self, call: &Call<'_>) -> Result<Vec<Attachment>, Error> {
-        let attachments: Attachments = self.json(call).await?;
+        let attachments: Attachments = decode_any(&self.send(call).await?)?;
         Ok(attachments.0)
     }
 
     /// `{"uri": …}`, where `uri` is optional in the current API's description and required in the legacy one's.
     pub(super) async fn location(&self, call: &Call<'_>) -> Result<Location, Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Answer {
-            Object {
-                #[serde(default, deserialize_with = "lenient::text")]
-                uri: Option<String>,
-            },
-            Text(String),
-        }
-        let uri = match self.json(call).await? {
-            Answer::Object { uri } => uri,
-            Answer::Text(uri) => Some(uri),
+        let uri = match decode_any(&self.send(call).await?)? {
+            Value::Object(mut answer) => answer.remove("uri"),
+            other => Some(other),
         };
         match uri {
-            Some(uri) if !uri.is_empty() => Location::parse(&uri),
+            Some(Value::String(uri)) if !uri.is_empty() => Location::parse(&uri),
             _ => Err(Error::protocol("there is no address in it")),
         }
     }
@@ -315,16 +308,16 @@ fn next_place(error: Error) -> Result<Error, Error> {
 }
 
 fn read_text(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Answer {
-        Bare(String),
-        Object { content: String },
+    match decode_any(body) {
+        Ok(Value::String(text)) => return text,
+        Ok(Value::Object(mut answer)) => {
+            if let Some(Value::String(text)) = answer.remove("content") {
+                return text;
+            }
+        }
+        _ => {}
     }
-    match decode(body) {
-        Ok(Answer::Bare(text) | Answer::Object { content: text }) => text,
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
-    }
+    String::from_utf8_lossy(body).into_owned()
 }
 
 #[cfg(test)]
@@ -338,6 +331,8 @@ mod tests {
             (r#"{"content":"inside"}"#, "inside"),
             (r#"{"content":"inside","more":1}"#, "inside"),
             ("plain text", "plain text"),
+            (r#"["a list"]"#, r#"["a list"]"#),
+            (r#"{"content":1}"#, r#"{"content":1}"#),
             (r#"{"other":1}"#, r#"{"other":1}"#),
             ("", ""),
         ];
@@ -356,7 +351,7 @@ mod tests {
             new.to_owned(),
             old.to_owned(),
         ] {
-            let Attachments(list) = decode(body.as_bytes()).expect("decodes");
+            let Attachments(list) = decode_any(body.as_bytes()).expect("decodes");
             let [attachment] = list.as_slice() else {
                 panic!("one attachment");
             };
@@ -366,6 +361,11 @@ mod tests {
             let shown = format!("{attachment:?}");
             assert!(!shown.contains("log.txt"), "{shown}");
         }
-        assert!(decode::<Attachments>(b"[]").expect("decodes").0.is_empty());
+        assert!(
+            decode_any::<Attachments>(b"[]")
+                .expect("decodes")
+                .0
+                .is_empty()
+        );
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::body::decode;
 use super::client::Client;
 use super::error::Error;
-use super::http::{Call, decode};
+use super::http::Call;
 
 /// A decoded answer and the JSON that it was decoded from.
 #[derive(Clone)]

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 
+use super::body::decode;
 use super::budget::Gate;
 use super::client::Client;
 use super::error::Error;
 use super::errors::report_path;
-use super::http::{Call, decode};
+use super::http::Call;
 use super::legacy::crash_path;
 use super::lenient;
 use super::path::Path;

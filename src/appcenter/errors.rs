@@ -3,10 +3,11 @@
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Deserialize;
 
+use super::body::decode;
 use super::client::Client;
 use super::document::Document;
 use super::error::Error;
-use super::http::{Call, decode};
+use super::http::Call;
 use super::lenient::{self, open_enum};
 use super::page::{Keyed, Listing, Next, Pages, TOP};
 use super::path::Path;

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::body::{Expect, decode};
 use super::client::Client;
 use super::error::Error;
-use super::http::{Call, Expect, decode};
+use super::http::Call;
 use super::lenient::{self, open_enum};
 use super::page::{Keyed, Listing, Next, Pages};
 use super::path::{Path, PathId};

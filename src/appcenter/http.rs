@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rand::RngExt as _;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
+use super::body::{Expect, check_body, decode};
 use super::budget::Gate;
 use super::client::Client;
 use super::error::{Error, Refusal, Why};
@@ -18,17 +19,6 @@ use super::retry::{self, Decision, Outcome, Repeat};
 
 /// An error body is read up to this length.
 const ERROR_BYTES: u64 = 64 * 1024;
-
-/// What a good answer looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expect {
-    /// A JSON document.
-    Json,
-    /// Nothing, a JSON document, or plain text: of calls where the status is the answer.
-    Acknowledgement,
-    /// Any bytes.
-    File,
-}
 
 /// One call, to be sent once or more.
 pub(super) struct Call<'a> {
@@ -314,71 +304,6 @@ pub(super) fn transport_lost(error: reqwest::Error) -> Failed {
         outcome: Outcome::Lost,
         ..transport(error)
     }
-}
-
-/// Decides whether a success is one. A proxy's page or an error dressed as a success must not pass for an empty list.
-fn check_body(expect: Expect, headers: &HeaderMap, body: &[u8]) -> Result<(), &'static str> {
-    let header = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    let encoding = header(CONTENT_ENCODING);
-    if !encoding.is_empty() && encoding != "identity" {
-        return Err("compressed, which was not asked for");
-    }
-    if expect == Expect::File {
-        return Ok(());
-    }
-    let content_type = header(CONTENT_TYPE);
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let is_json =
-        media_type.is_empty() || media_type.ends_with("/json") || media_type.ends_with("+json");
-    if expect == Expect::Acknowledgement {
-        if body.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        if media_type == "text/plain" && !body.trim_ascii_start().starts_with(b"<") {
-            return Ok(());
-        }
-    }
-    if !is_json {
-        return Err("its content type is not JSON");
-    }
-    serde_json::from_slice::<IgnoredAny>(body)
-        .map_err(|_error| "it is not JSON, or was cut off")?;
-    if is_error(body) {
-        return Err("an error with the status of a success");
-    }
-    Ok(())
-}
-
-/// Whether a JSON text is an error body: an object with an `error` object inside.
-fn is_error(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Envelope {
-        error: Inner,
-    }
-    #[derive(serde::Deserialize)]
-    struct Inner {
-        #[expect(dead_code, reason = "only its presence counts")]
-        code: serde_json::Value,
-    }
-    serde_json::from_slice::<Envelope>(body).is_ok_and(|it| {
-        let Envelope {
-            error: Inner { .. },
-        } = it;
-        true
-    })
-}
-
-/// Decodes a JSON answer. serde's message quotes what it read, so it goes no further.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|_error| {
-        Error::protocol("a field that must be there is missing or has a wrong type")
-    })
 }
 
 /// Spreads a backoff by ±20 %, and a wait that the service asked for only upwards.

@@ -5,13 +5,14 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::body::{decode, decode_any};
 use super::client::Client;
 use super::content::Attachment;
 use super::document::Document;
 use super::error::Error;
 use super::errors::ErrorKind;
 use super::hosts::Location;
-use super::http::{Call, decode};
+use super::http::Call;
 use super::lenient;
 use super::page::{Keyed, Listing, Next, Pages};
 use super::path::{Path, PathId};
@@ -137,7 +138,8 @@ impl Client {
             ErrorKind::Unhandled => path.query("error_type", "CrashingErrors"),
             ErrorKind::Handled => path.query("error_type", "HandledErrors"),
         };
-        let crashes: Crashes = self.json(&Call::get("crashes_list", path)).await?;
+        let call = Call::get("crashes_list", path);
+        let crashes: Crashes = decode_any(&self.send(&call).await?)?;
         Ok(crashes.0)
     }
 

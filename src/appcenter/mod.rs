@@ -4,6 +4,7 @@
 //! (`http`, with the pure decisions of [`retry`]); how it lists ([`Pages`]); then a file for each group of operations.
 
 mod account;
+mod body;
 mod budget;
 mod client;
 mod content;
@@ -11,8 +12,6 @@ mod document;
 mod erase;
 mod error;
 mod errors;
-#[cfg(test)]
-mod exchange;
 mod export;
 mod fetch;
 mod hosts;
@@ -24,6 +23,8 @@ mod path;
 mod personal;
 pub mod retry;
 mod session_logs;
+#[cfg(test)]
+mod tests;
 
 pub use account::{App, Os, User};
 pub use budget::{Budget, Exhausted, Gate, Open, Unlimited};
