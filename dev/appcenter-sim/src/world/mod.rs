@@ -5,6 +5,8 @@ mod file;
 mod fill;
 mod generate;
 mod load;
+#[cfg(test)]
+mod oracle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
