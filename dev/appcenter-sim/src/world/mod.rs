@@ -41,6 +41,8 @@ pub struct World {
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) requests: Vec<ExpectedRequest>,
     pub(crate) by_error_id: HashMap<String, usize>,
+    /// Reports by the SDK's log ID, and by the legacy ID.
+    pub(crate) by_guid: HashMap<Uuid, usize>,
 }
 
 /// One app of the owner.
@@ -293,11 +295,14 @@ impl World {
     /// Sorts the groups' reports and fills the indexes; to be called after reports were added in bulk.
     pub(crate) fn index(&mut self) {
         self.by_error_id.clear();
+        self.by_guid.clear();
         for group in &mut self.groups {
             group.reports.clear();
         }
         for (index, report) in self.reports.iter().enumerate() {
             self.by_error_id.insert(report.error_id.clone(), index);
+            self.by_guid.insert(report.guid, index);
+            self.by_guid.insert(report.legacy_id, index);
             self.groups[report.group].reports.push(index);
         }
         let reports = &self.reports;
@@ -312,6 +317,8 @@ impl World {
     pub(crate) fn add_report(&mut self, report: Report) -> usize {
         let index = self.reports.len();
         self.by_error_id.insert(report.error_id.clone(), index);
+        self.by_guid.insert(report.guid, index);
+        self.by_guid.insert(report.legacy_id, index);
         let list = &mut self.groups[report.group].reports;
         let reports = &self.reports;
         let place = list.partition_point(|it| reports[*it].error_id < report.error_id);
