@@ -198,6 +198,19 @@ impl World {
         DEMO
     }
 
+    /// The same world with blobs that look otherwise; expected results stay as they are.
+    #[must_use]
+    pub fn with_export(mut self, style: &ExportStyle) -> Self {
+        for app in &mut self.apps {
+            let upper = style.upper_install_ids.or(app.style.upper_install_ids);
+            app.style = ExportStyle {
+                upper_install_ids: upper,
+                ..style.clone()
+            };
+        }
+        self
+    }
+
     /// Makes a large world from a few numbers.
     ///
     /// # Errors
