@@ -4,6 +4,7 @@ pub mod appcenter;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod package;
 pub mod search;
 pub mod storage;
 pub mod workflow;

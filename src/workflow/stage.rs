@@ -130,9 +130,7 @@ impl Step {
         Some(match self {
             Self::Configure => Function::ExportConfigure,
             Self::Find | Self::Link | Self::Widen | Self::Recheck => Function::BlobSearch,
-            Self::Resolve | Self::Relate | Self::Plan | Self::Settle => {
-                Function::InstallIdResolve
-            },
+            Self::Resolve | Self::Relate | Self::Plan | Self::Settle => Function::InstallIdResolve,
             Self::Approval => return None,
             Self::Collect => Function::Collect,
             Self::Block => Function::Block,

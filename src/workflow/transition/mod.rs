@@ -195,7 +195,11 @@ pub fn next(
                 record.subject = None;
             }
         }
-        Event::Accepted | Event::LinksToFind | Event::MoreToFind | Event::Rejected | Event::Cancelled => {}
+        Event::Accepted
+        | Event::LinksToFind
+        | Event::MoreToFind
+        | Event::Rejected
+        | Event::Cancelled => {}
     }
     record.updated_at = now;
     match to {
