@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod package;
+pub mod report;
 pub mod search;
 pub mod storage;
 pub mod workflow;

@@ -1,0 +1,1 @@
+//! Worked examples: a plan and outcomes in, a report out.
