@@ -411,8 +411,11 @@ fn cell(text: &str) -> String {
 /// Text that stays in its place: one line, of bounded length, with nothing that Markdown or HTML would act on.
 fn cell_of(text: &str, max: usize) -> String {
     let mut cell = String::new();
-    for c in text.chars().take(max) {
+    let mut rest = text.chars().take(max).peekable();
+    while let Some(c) = rest.next() {
         match c {
+            // Else readers make a link of an address.
+            ':' if rest.peek() == Some(&'/') => cell.push_str("&#58;"),
             // By their numbers, since readers of Markdown differ in what a backslash before them does.
             '|' | '\\' | '<' | '>' | '&' | '`' | '*' | '[' | ']' | '~' => {
                 let _: fmt::Result = write!(cell, "&#{};", u32::from(c));
