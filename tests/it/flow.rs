@@ -25,12 +25,41 @@ async fn check(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn known_installs() -> anyhow::Result<()> {
-    check("ana-known-delete").await
+macro_rules! requests {
+    ($($test:ident = $name:literal;)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() -> anyhow::Result<()> {
+            check($name).await
+        })*
+
+        #[test]
+        fn every_request_of_the_demo_world_is_run() -> anyhow::Result<()> {
+            let world = World::demo()?;
+            let named: Vec<&str> = world.requests().iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(named, [$($name),*]);
+            Ok(())
+        }
+    };
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unknown_installs() -> anyhow::Result<()> {
-    check("ana-delete").await
+requests! {
+    ana_delete = "ana-delete";
+    ana_export = "ana-export";
+    ana_known_delete = "ana-known-delete";
+    ana_ios_delete = "ana-ios-delete";
+    jo_delete = "jo-delete";
+    kim_delete = "kim-delete";
+    kim_export = "kim-export";
+    lee_delete = "lee-delete";
+    lab_delete = "lab-delete";
+    jose_delete = "jose-delete";
+    jose_export = "jose-export";
+    ann_delete = "ann-delete";
+    bo_delete = "bo-delete";
+    bo_export = "bo-export";
+    dee_delete = "dee-delete";
+    pia_delete = "pia-delete";
+    pia_export = "pia-export";
+    absent_delete = "absent-delete";
+    absent_export = "absent-export";
 }
