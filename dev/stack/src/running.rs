@@ -119,6 +119,19 @@ impl Stack {
         settings: Settings,
     ) -> anyhow::Result<Self> {
         let account = azurite.account();
+        Self::start_on(account, azurite, world, settings).await
+    }
+
+    /// Starts everything over this account of the emulator.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start_on(
+        account: Account,
+        azurite: Arc<Azurite>,
+        world: World,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
         let sim = Sim::start(world, settings.sim).await?;
         if settings.is_exported {
             sim.export_now(&account.connection_string()).await?;

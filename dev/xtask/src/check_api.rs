@@ -32,6 +32,7 @@ pub(crate) async fn run(checker: &Path) -> anyhow::Result<ExitCode> {
         let sim = Sim::start(world, Options::default()).await?;
         println!("{} {} TOKEN {owner} {app}", checker.display(), sim.url());
         let status = program(&python)
+            .args(["-W", "ignore::DeprecationWarning"])
             .arg(&checker)
             .args([&sim.url(), sim.token(), &owner, &app])
             .status()

@@ -87,7 +87,7 @@ mod tests {
         assert!(!table.compare("é", &1, &2));
         assert!(table.goal("memory", "< 30 MiB", &"12 MiB", true));
         let expected = "  what      expected   actual
-  ----------------------------------------
+  ---------------------------------------
   reports   12         12       ok
   é         1          2        DIFFERENT
   memory    < 30 MiB   12 MiB   ok

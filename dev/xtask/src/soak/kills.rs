@@ -21,7 +21,7 @@ use crate::cargo::{Profile, handler};
 use crate::table::Table;
 
 /// The shortest and longest time between two kills, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 150..2_500;
+const PAUSE: std::ops::Range<u64> = 200..5_000;
 /// How often `sweep` runs: its timer of five minutes would be too slow here.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often open requests are looked at.
