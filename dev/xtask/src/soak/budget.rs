@@ -75,6 +75,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
     let mut settings = Settings::new(&handler)
         .with("APPCENTER_RATE_BUDGET", &budget)
         .with("SLICE_ITEMS", "20");
+    settings.sim.rate_limit = Some((watch.calls, watch.window));
     settings.hosts = 2;
     settings.supervise = true;
     settings.lease = Duration::from_secs(5);
@@ -153,6 +154,13 @@ async fn watch_it(stack: &Stack, watch: Watch) -> anyhow::Result<bool> {
         &format!("<= {}", watch.calls),
         &most,
         most <= watch.calls,
+    );
+    let turned_away = audit.over_rate();
+    is_right &= table.goal(
+        "calls that the API turned away",
+        "0",
+        &turned_away,
+        turned_away == 0,
     );
     is_right &= table.goal("kills", "2", &kills, kills == 2);
     let used = made as f64 / possible;
