@@ -1,6 +1,7 @@
 //! The command line: `serve`, `requests`, `search`.
 
 mod requests;
+pub mod search;
 mod serve;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ enum Command {
     Serve,
     /// File requests, look at them, decide on them: a client of the HTTP API.
     Requests(requests::Requests),
+    /// Search files and folders for people: one JSON line a matching record.
+    Search(search::SearchArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -29,5 +32,6 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve => serve::run(),
         Command::Requests(it) => requests::run(&it, &crate::config::environment),
+        Command::Search(args) => search::run(&args),
     }
 }

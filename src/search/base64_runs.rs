@@ -53,10 +53,8 @@ fn next_run(bytes: &[u8], from: usize) -> Option<Run> {
     };
     let mut last = first.clone();
     loop {
-        let gap = match bytes.get(last.end..).unwrap_or_default() {
-            [b'\r', b'\n', ..] => 2,
-            [b'\n' | b'\r', ..] => 1,
-            _ => return Some(run),
+        let Some(gap) = line_gap(bytes.get(last.end..).unwrap_or_default()) else {
+            return Some(run);
         };
         let next = line_at(bytes, last.end + gap);
         if next.is_empty() || next.len() > first.len() || last.len() < first.len() {
@@ -65,6 +63,22 @@ fn next_run(bytes: &[u8], from: usize) -> Option<Run> {
         run.more.push(next.clone());
         last = next;
     }
+}
+
+/// How many bytes lie between a line and the next one: a line break, and the indentation of property lists and XML.
+fn line_gap(rest: &[u8]) -> Option<usize> {
+    let line_break = match rest {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n' | b'\r', ..] => 1,
+        _ => return None,
+    };
+    let indentation = rest
+        .iter()
+        .skip(line_break)
+        .take(64)
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    Some(line_break + indentation)
 }
 
 fn line_at(bytes: &[u8], at: usize) -> Range<usize> {
@@ -199,7 +213,7 @@ mod tests {
     fn wrapped_lines() {
         let text = "The quick brown fox jumps over ana@example.com, the lazy dog. ".repeat(4);
         let encoded = base64::prelude::BASE64_STANDARD.encode(&text);
-        for newline in ["\n", "\r\n"] {
+        for newline in ["\n", "\r\n", "\n\t  "] {
             let wrapped: Vec<&str> = encoded
                 .as_bytes()
                 .chunks(76)

@@ -11,6 +11,11 @@ pub(super) fn fold(text: &str, folded: &mut String) {
     folded.extend(text.nfd().default_case_fold().nfd());
 }
 
+/// Writes the text in lower case and decomposed, the form in which addresses are compared: `ß` and `ss` stay two domains.
+pub(super) fn lower(text: &str, lowered: &mut String) {
+    lowered.extend(text.nfd().flat_map(char::to_lowercase).nfd());
+}
+
 /// Whether the character continues a word: a letter, a digit, or a mark on one.
 pub(super) fn is_letter_or_digit(c: char) -> bool {
     c.is_ascii_alphanumeric() || (!c.is_ascii() && (c.is_alphanumeric() || is_combining_mark(c)))

@@ -10,21 +10,20 @@ use memchr::{memchr, memmem};
 
 use super::base64_runs::decode_runs;
 use super::escapes::{Escapes, Escaping, unentity, unescape, unpercent};
-use super::fields::{Field, classify, classify_pointer};
+use super::fields::{Field, classify};
+use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
 use super::json::{Lexer, Text, Token, is_json, next_fragment};
 use super::matcher::{Found, Owner};
 use super::texts::{
     Order, byte_order_mark, from_utf16, is_binary, lossless, unmarked_order, utf16_order,
 };
 use super::unwrap::{Part, Parts, unwrap};
-use super::{Hit, Kind, NotSearched, Options, Searcher, Strength, Unsearched, chars};
+use super::{Hit, NotSearched, Options, Searcher, Unsearched};
 
 /// How many open objects and arrays are remembered for pointers. Deeper ones are searched all the same.
 const MAX_FRAMES: usize = 256;
 /// The longest JSON pointer, in bytes.
 const MAX_POINTER: usize = 1024;
-/// How many places of one identifier are told for one record.
-const MAX_PLACES: usize = 16;
 /// How many things not searched are told for one blob.
 const MAX_NOT_SEARCHED: usize = 1_000;
 /// How many times its own size a record's encodings may come to.
@@ -546,101 +545,39 @@ impl<'s> Examiner<'s> {
     /// Matches a text as it stands.
     fn matches(&mut self, text: &str, escaping: Escaping, place: Place) {
         let searcher = self.searcher;
-        if place.is_derived || self.may_match {
-            searcher.matcher.find(text, escaping, |owners, found| {
+        let as_it_is = place.is_derived || self.may_match;
+        let mut scratch = std::mem::take(&mut self.folded);
+        searcher
+            .matcher
+            .find(text, escaping, as_it_is, &mut scratch, |owners, found| {
                 self.hit(owners, found, place);
             });
-        }
-        if !text.is_ascii() && searcher.matcher.needs_folding() {
-            let mut folded = std::mem::take(&mut self.folded);
-            folded.clear();
-            chars::fold(text, &mut folded);
-            searcher
-                .matcher
-                .find_folded(&folded, escaping, |owners, found| {
-                    self.hit(owners, found, place);
-                });
-            self.folded = folded;
-        }
-    }
-
-    /// What a find is worth where it stands; `None` when it does not count.
-    fn worth(&self, kind: Kind, found: Found, place: Place) -> Option<(Strength, bool)> {
-        let (field, is_custom) = classify_pointer(&self.pointer);
-        let in_user_field = !place.is_key && (field == Field::User || place.is_named_user);
-        let is_custom = is_custom || self.is_attachment || place.is_nested;
-        let never_a_user = match field {
-            _ if in_user_field => false,
-            Field::Schema => true,
-            Field::Ambiguous => self.looks_like_sdk,
-            Field::User | Field::Properties | Field::Other => false,
-        };
-        let strength = match found {
-            Found::Itself if kind == Kind::Term => Strength::Word,
-            Found::Itself => Strength::Exact,
-            Found::Whole { .. } if in_user_field => Strength::Exact,
-            Found::Whole { is_weak: true } => return None,
-            // A member's name is a string too, but what it says about a person is less than a value.
-            Found::Whole { .. } | Found::Token if place.is_key => {
-                if never_a_user || field == Field::Properties || field == Field::User {
-                    return None;
-                }
-                Strength::Token
-            }
-            Found::Whole { .. } | Found::Token if never_a_user && !is_custom => return None,
-            Found::Whole { .. } if never_a_user || !place.is_whole => Strength::Token,
-            Found::Whole { .. } => Strength::Exact,
-            Found::Token => Strength::Token,
-        };
-        Some((strength, in_user_field))
+        self.folded = scratch;
     }
 
     fn hit(&mut self, owners: &[Owner], found: Found, place: Place) {
+        let setting = Setting {
+            is_key: place.is_key,
+            is_whole: place.is_whole,
+            is_named_user: place.is_named_user,
+            is_custom: place.is_nested || self.is_attachment,
+            is_sdk: self.looks_like_sdk,
+        };
         for owner in owners {
-            let Some((strength, in_user_field)) = self.worth(owner.kind, found, place) else {
+            let Some((strength, in_user_field)) = worth(owner.kind, found, &self.pointer, setting)
+            else {
                 continue;
             };
-            let mut places = 0;
-            let mut is_known = false;
-            for hit in &mut self.hits {
-                if hit.subject != owner.subject || hit.identifier != owner.identifier {
-                    continue;
-                }
-                places += 1;
-                if hit.pointer == self.pointer {
-                    is_known = true;
-                    hit.strength = hit.strength.min(strength);
-                    hit.depth = hit.depth.min(place.depth);
-                    hit.in_user_field |= in_user_field;
-                }
-            }
-            if is_known {
-                continue;
-            }
-            if places >= MAX_PLACES {
-                self.miss(Unsearched::Hits, MAX_PLACES as u64);
-                // The strongest find must not get lost among weak ones.
-                if let Some(weaker) = self.hits.iter_mut().find(|hit| {
-                    hit.subject == owner.subject
-                        && hit.identifier == owner.identifier
-                        && hit.strength > strength
-                }) {
-                    weaker.strength = strength;
-                    weaker.pointer.clone_from(&self.pointer);
-                    weaker.depth = place.depth;
-                    weaker.in_user_field = in_user_field;
-                }
-                continue;
-            }
-            self.hits.push(Hit {
-                subject: owner.subject,
-                identifier: owner.identifier,
-                kind: owner.kind,
+            let hit = NewHit {
+                owner: *owner,
                 strength,
-                pointer: self.pointer.clone(),
+                pointer: &self.pointer,
                 depth: place.depth,
                 in_user_field,
-            });
+            };
+            if !add(&mut self.hits, hit) {
+                self.miss(Unsearched::Hits, MAX_PLACES as u64);
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memchr;
 use uuid::Uuid;
 
-use super::chars::{after, before, fold, is_letter_or_digit, is_mark, is_unspaced};
-use super::escapes::Escaping;
+use super::chars::{after, before, fold, is_letter_or_digit, is_mark, is_unspaced, lower};
+use super::escapes::{Beside, Escaping};
 use super::{Error, Identifiers, Kind};
 
 /// The longest identifier, in bytes.
@@ -32,7 +33,7 @@ pub(super) enum Found {
         /// It is short or of digits only.
         is_weak: bool,
     },
-    /// A user ID as a token of the text.
+    /// A user ID as a token of the text, or anything else where it is in doubt.
     Token,
 }
 
@@ -43,7 +44,9 @@ enum Pass {
     Ascii,
     /// Any other text as it is: what is compared exactly.
     Raw,
-    /// Its folded form: what is compared without case.
+    /// Its lower case: addresses.
+    Lower,
+    /// Its folded form: terms.
     Folded,
 }
 
@@ -67,7 +70,8 @@ pub(super) struct Matcher {
     rules: Vec<Rule>,
     /// The rules of each pattern of the automaton.
     by_pattern: Vec<Vec<usize>>,
-    needs_folding: bool,
+    has_emails: bool,
+    has_terms: bool,
 }
 
 impl Matcher {
@@ -89,18 +93,17 @@ impl Matcher {
         };
         Ok(Self {
             automaton,
-            needs_folding: builder
+            has_emails: builder
                 .rules
                 .iter()
-                .any(|rule| matches!(rule.check, Check::Email(_) | Check::Term(_))),
+                .any(|rule| matches!(rule.check, Check::Email(_))),
+            has_terms: builder
+                .rules
+                .iter()
+                .any(|rule| matches!(rule.check, Check::Term(_))),
             rules: builder.rules,
             by_pattern: builder.by_pattern,
         })
-    }
-
-    /// Whether something that is compared without case is looked for, so that texts beyond ASCII need folding.
-    pub(super) fn needs_folding(&self) -> bool {
-        self.needs_folding
     }
 
     /// Whether a text may hold an identifier as it stands, without decoding or folding. Errs towards yes.
@@ -110,24 +113,32 @@ impl Matcher {
             .is_some_and(|automaton| automaton.is_match(text))
     }
 
-    /// Finds every identifier of a text that stands there as it is. Needs [`Self::find_folded`] too unless the text is ASCII.
-    pub(super) fn find(&self, text: &str, escaping: Escaping, found: impl FnMut(&[Owner], Found)) {
-        let pass = if text.is_ascii() {
-            Pass::Ascii
-        } else {
-            Pass::Raw
-        };
-        self.run(text, escaping, pass, found);
-    }
-
-    /// Finds every identifier that is compared without case in a folded text.
-    pub(super) fn find_folded(
+    /// Finds every identifier of a text that stands there without decoding.
+    ///
+    /// `as_it_is` may be left out where [`Self::may_match`] said no to a text that holds this one.
+    pub(super) fn find(
         &self,
-        folded: &str,
+        text: &str,
         escaping: Escaping,
-        found: impl FnMut(&[Owner], Found),
+        as_it_is: bool,
+        scratch: &mut String,
+        mut found: impl FnMut(&[Owner], Found),
     ) {
-        self.run(folded, escaping, Pass::Folded, found);
+        let is_ascii = text.is_ascii();
+        if as_it_is {
+            let pass = if is_ascii { Pass::Ascii } else { Pass::Raw };
+            self.run(text, escaping, pass, &mut found);
+        }
+        if !is_ascii && self.has_emails && memchr(b'@', text.as_bytes()).is_some() {
+            scratch.clear();
+            lower(text, scratch);
+            self.run(scratch, escaping, Pass::Lower, &mut found);
+        }
+        if !is_ascii && self.has_terms {
+            scratch.clear();
+            fold(text, scratch);
+            self.run(scratch, escaping, Pass::Folded, &mut found);
+        }
     }
 
     fn run(
@@ -135,7 +146,7 @@ impl Matcher {
         text: &str,
         escaping: Escaping,
         pass: Pass,
-        mut found: impl FnMut(&[Owner], Found),
+        found: &mut impl FnMut(&[Owner], Found),
     ) {
         let Some(automaton) = &self.automaton else {
             return;
@@ -166,13 +177,18 @@ impl Check {
         escaping: Escaping,
         pass: Pass,
     ) -> Option<Found> {
-        let stands_alone = |end| !escaping.hides(text, start, end);
+        let is_as_it_is = matches!(pass, Pass::Ascii | Pass::Raw);
+        let judge = |end, sure| match escaping.beside(text, start, end) {
+            Beside::Nothing => Some(sure),
+            Beside::Hidden => None,
+            Beside::Doubtful => Some(Found::Token),
+        };
         match self {
-            Self::Uuid(uuid) if pass != Pass::Folded => {
+            Self::Uuid(uuid) if is_as_it_is => {
                 let end = uuid_at(text.as_bytes(), start, *uuid)?;
-                stands_alone(end).then_some(Found::Itself)
+                judge(end, Found::Itself)
             }
-            Self::UserId { exact, is_weak } if pass != Pass::Folded => {
+            Self::UserId { exact, is_weak } if is_as_it_is => {
                 if text.get(start..end)? != exact {
                     None
                 } else if start == 0 && end == text.len() {
@@ -182,19 +198,21 @@ impl Check {
                         !c.is_some_and(|c| is_letter_or_digit(c) || matches!(c, '.' | '_' | '-'))
                     };
                     let is_token = !is_weak && ends(before(text, start)) && ends(after(text, end));
-                    (is_token && stands_alone(end)).then_some(Found::Token)
+                    is_token.then(|| judge(end, Found::Token)).flatten()
                 }
             }
-            Self::Email(length) if pass != Pass::Raw && *length == end - start => {
+            Self::Email(length)
+                if matches!(pass, Pass::Ascii | Pass::Lower) && *length == end - start =>
+            {
                 let is_bounded = email_may_begin(text, start) && email_may_end(text, end);
-                (is_bounded && stands_alone(end)).then_some(Found::Itself)
+                is_bounded.then(|| judge(end, Found::Itself)).flatten()
             }
-            Self::Term(words) if pass != Pass::Raw => {
+            Self::Term(words) if matches!(pass, Pass::Ascii | Pass::Folded) => {
                 let end = term_at(text, start, words)?;
                 let is_bounded = term_may_begin(text, start) && term_may_end(text, end);
-                (is_bounded && stands_alone(end)).then_some(Found::Itself)
+                is_bounded.then(|| judge(end, Found::Itself)).flatten()
             }
-            Self::Literal(exact) if pass != Pass::Folded => {
+            Self::Literal(exact) if is_as_it_is => {
                 (text.get(start..end)? == exact).then_some(Found::Itself)
             }
             Self::Uuid(_)
@@ -366,9 +384,9 @@ impl Builder {
             .iter()
             .filter(|domain| !domain.is_empty())
             .map(|domain| {
-                let mut folded = String::new();
-                fold(&format!("{local}@{domain}"), &mut folded);
-                folded
+                let mut lowered = String::new();
+                lower(&format!("{local}@{domain}"), &mut lowered);
+                lowered
             })
             .collect();
         spellings.sort_unstable();

@@ -33,8 +33,10 @@ mod escapes;
 mod examine;
 pub mod facts;
 mod fields;
+mod hits;
 mod identifiers;
 mod json;
+mod layout;
 mod matcher;
 mod records;
 mod scan;
@@ -43,6 +45,7 @@ mod sink;
 mod tests;
 mod texts;
 mod unwrap;
+mod utf16;
 
 pub use facts::Facts;
 pub use identifiers::{Hit, Identifiers, Kind, Strength};

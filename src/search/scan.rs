@@ -9,6 +9,7 @@ use super::examine::Examiner;
 use super::records::{Piece, Splitter};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
+use super::utf16::Utf16;
 use super::{Options, Searcher, Unsearched};
 
 /// How many bytes decide about compression and UTF-16.
@@ -372,59 +373,4 @@ fn whole_words<'a>(piece: &Piece<'a>) -> &'a [u8] {
         }
     }
     bytes
-}
-
-/// Turns UTF-16 into UTF-8 piece by piece; a byte order mark is left out, lone surrogates become U+FFFD.
-struct Utf16 {
-    order: Order,
-    odd: Option<u8>,
-    high: Option<u16>,
-    is_started: bool,
-    text: String,
-}
-
-impl Utf16 {
-    fn new(order: Order) -> Self {
-        Self {
-            order,
-            odd: None,
-            high: None,
-            is_started: false,
-            text: String::new(),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if let Some(first) = self.odd.take() {
-                self.unit(self.order.unit([first, *byte]));
-            } else {
-                self.odd = Some(*byte);
-            }
-        }
-    }
-
-    fn unit(&mut self, unit: u16) {
-        if let Some(high) = self.high.take() {
-            if let Some(Ok(c)) = char::decode_utf16([high, unit]).next() {
-                self.text.push(c);
-                return;
-            }
-            self.text.push(char::REPLACEMENT_CHARACTER);
-        }
-        match unit {
-            0xD800..=0xDBFF => self.high = Some(unit),
-            0xFEFF if !self.is_started => {}
-            unit => self
-                .text
-                .push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER)),
-        }
-        self.is_started = true;
-    }
-
-    fn finish(&mut self) {
-        if self.high.take().is_some() || self.odd.take().is_some() {
-            self.text.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
 }

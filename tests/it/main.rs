@@ -1,1 +1,4 @@
+//! Tests over real parts: Azurite, App Center's simulator, the local host, the handler's own executable.
 
+mod flow;
+mod harness;

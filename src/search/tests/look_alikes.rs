@@ -221,6 +221,27 @@ fn emails() {
 }
 
 #[test]
+fn emails_of_domains_that_fold_alike() {
+    let with = |email: &str| Identifiers {
+        emails: vec![email.to_owned()],
+        ..Identifiers::default()
+    };
+    let subjects = [with("ana@straße.example"), with("ana@strasse.example")];
+    let searcher = Searcher::new(&subjects).expect("good identifiers");
+    for (blob, expected) in [
+        ("ana@straße.example", 0),
+        ("ANA@STRAßE.EXAMPLE", 0),
+        ("é ana@strasse.example", 1),
+        ("ana@STRASSE.example", 1),
+        ("ana@xn--strae-oqa.example", 0),
+    ] {
+        let (found, _) = search_with(&searcher, blob.as_bytes(), Options::default());
+        let subjects: Vec<usize> = found[0].hits.iter().map(|hit| hit.subject).collect();
+        assert_eq!(subjects, [expected], "{blob}");
+    }
+}
+
+#[test]
 fn terms() {
     check(&[
         "Diana Díaz",

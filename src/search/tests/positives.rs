@@ -155,8 +155,31 @@ fn user_ids_as_tokens() {
         ("x%20u-20417%20y", "1t"),
         ("x?u=u-20417%26", "1t"),
         ("auth0|Añb.c logged in", "4t"),
+        (r"CONTOSO\u-20417 logged in", "1t"),
         ("Incident: 1\nUser: u-20417\n", "1t"),
     ]);
+}
+
+/// `CONTOSO\nina` is a user of a domain, or a line break and `ina`: both are told, the first one as in doubt.
+#[test]
+fn doubtful_escapes() {
+    let nina = Identifiers {
+        user_ids: vec!["u20417".to_owned()],
+        emails: vec!["nina@example.com".to_owned(), "ina@example.com".to_owned()],
+        terms: vec!["nina b".to_owned()],
+        ..Identifiers::default()
+    };
+    let searcher = Searcher::new(&[nina]).expect("good identifiers");
+    for (blob, expected) in [
+        (r"CONTOSO\u20417 logged in", &["0t"][..]),
+        (r"CONTOSO\nina@example.com in", &["1t", "2"]),
+        (r"C:\nina@example.com in", &["1"]),
+        (r"C:\Users\nina@example.com\temp", &["1"]),
+        (r"\\server\nina b", &["3w"]),
+    ] {
+        let (found, _) = search_with(&searcher, blob.as_bytes(), Options::default());
+        assert_eq!(found[0].names(), expected, "{blob}");
+    }
 }
 
 #[test]

@@ -65,4 +65,18 @@ proptest! {
             prop_assert!(record.offset + record.length <= text.len() as u64);
         }
     }
+
+    #[test]
+    fn any_windows(text in r#"([\{\}\[\]",:\\ \n]|"a"|lorem ipsum |u-20417 |"u-20417"|x-u-20417|\{"UserId":20417,|20417|\\u0041|[a-z0-9]{40}){0,200}"#, max_record in 64..400_usize) {
+        let searcher = Searcher::new(&[ana()]).expect("good identifiers");
+        let options = Options { max_record, ..Options::default() };
+        let (found, summary) = search_with(&searcher, text.as_bytes(), options);
+        prop_assert!(text.contains("u-20417") || text.contains("UserId") || found.is_empty());
+        // Windows find no less than the whole does where both are plain tokens.
+        let (whole, _) = search(text.as_bytes());
+        prop_assert!(whole.is_empty() == found.is_empty() || summary.oversized_records > 0);
+        for record in found {
+            prop_assert!(record.offset + record.length <= text.len() as u64);
+        }
+    }
 }

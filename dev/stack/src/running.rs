@@ -1,0 +1,186 @@
+//! Starting and stopping everything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use appcenter_sim::{Sim, World};
+use azurite::{Account, Azurite};
+use functions_host::{Host, LogSink};
+
+use crate::Api;
+
+/// What a stack is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The handler's executable.
+    pub handler: PathBuf,
+    /// App settings on top of the usual ones.
+    pub env: Vec<(String, String)>,
+    /// How the simulator is started.
+    pub sim: appcenter_sim::Options,
+    /// Whether the archive is there before the first request, as an earlier export left it; else the product has to
+    /// have App Center export.
+    pub is_exported: bool,
+    /// How long a message stays invisible while it runs.
+    pub lease: Duration,
+    /// Whether the host is started again after it gave up.
+    pub supervise: bool,
+    /// Whether functions ask for keys.
+    pub enable_auth: bool,
+    /// Hosts (each with a handler) over the same storage.
+    pub hosts: usize,
+    /// Where the hosts' log goes.
+    pub log: LogSink,
+}
+
+impl Settings {
+    /// The usual settings, with this handler.
+    #[must_use]
+    pub fn new(handler: &Path) -> Self {
+        Self {
+            handler: handler.to_owned(),
+            env: Vec::new(),
+            sim: appcenter_sim::Options::default(),
+            is_exported: true,
+            lease: Duration::from_secs(60),
+            supervise: false,
+            enable_auth: false,
+            hosts: 1,
+            log: LogSink::memory(),
+        }
+    }
+
+    /// Adds an app setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Everything, running. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// The simulator.
+    pub sim: Sim,
+    /// The storage account of this stack alone.
+    pub account: Account,
+    /// The hosts, each with its handler.
+    pub hosts: Vec<Host>,
+    /// The product's HTTP API.
+    pub api: Api,
+    _azurite: Arc<Azurite>,
+    _root: tempfile::TempDir,
+}
+
+/// The project's root folder.
+#[must_use]
+pub fn project_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// App settings under which the product works with this storage and simulator, retrying quickly.
+#[must_use]
+pub(crate) fn app_settings(account: &Account, sim: &Sim) -> Vec<(String, String)> {
+    let downloads = sim.downloads_url();
+    let host = downloads
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
+    [
+        ("AzureWebJobsStorage", account.connection_string()),
+        ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
+        ("APPCENTER_API_URL", sim.url()),
+        ("APPCENTER_API_TOKEN", sim.token().to_owned()),
+        ("APPCENTER_DOWNLOAD_HOSTS", host.to_owned()),
+        ("APPCENTER_RATE_BUDGET", "60000/300s".to_owned()),
+        ("RETRY_FIRST_SECONDS", "1".to_owned()),
+        ("RETRY_LONGEST_SECONDS", "3".to_owned()),
+        (
+            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval",
+            "00:00:00.5".to_owned(),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+impl Stack {
+    /// Starts everything over an account of this emulator.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start(
+        azurite: Arc<Azurite>,
+        world: World,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
+        let account = azurite.account();
+        let sim = Sim::start(world, settings.sim).await?;
+        if settings.is_exported {
+            sim.export_now(&account.connection_string()).await?;
+        }
+        let root = tempfile::tempdir()?;
+        functions_host::stage::stage(&project_root(), &settings.handler, root.path())
+            .context("the app could not be staged")?;
+        let mut env = app_settings(&account, &sim);
+        env.extend(settings.env);
+        let mut hosts = Vec::with_capacity(settings.hosts);
+        for _ in 0..settings.hosts.max(1) {
+            let host = Host::start(functions_host::Options {
+                app_root: root.path().to_owned(),
+                env: env.clone(),
+                lease: settings.lease,
+                supervise: settings.supervise,
+                enable_auth: settings.enable_auth,
+                log: settings.log.clone(),
+                ..functions_host::Options::default()
+            })
+            .await?;
+            host.wait_ready().await?;
+            hosts.push(host);
+        }
+        let url = hosts.first().map(Host::url).unwrap_or_default();
+        Ok(Self {
+            api: Api::new(&url)?,
+            sim,
+            account,
+            hosts,
+            _azurite: azurite,
+            _root: root,
+        })
+    }
+
+    /// The first host.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.hosts[0]
+    }
+
+    /// Messages in every queue of the product, poison queues included, by queue.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub async fn queued(&self) -> anyhow::Result<Vec<(String, u64)>> {
+        use azure_storage_queue::models::QueueClientGetPropertiesResultHeaders as _;
+        let mut queued = Vec::new();
+        let functions: Vec<String> = self.host().functions().map(str::to_owned).collect();
+        for function in functions {
+            for name in [function.clone(), format!("{function}-poison")] {
+                let queue = self.account.queue(&name)?;
+                if !queue.exists().await? {
+                    continue;
+                }
+                let properties = queue.get_properties(None).await?;
+                let count = properties.approximate_messages_count()?.unwrap_or(0);
+                if count > 0 {
+                    queued.push((name, u64::try_from(count).unwrap_or(0)));
+                }
+            }
+        }
+        Ok(queued)
+    }
+}
