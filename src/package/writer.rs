@@ -20,8 +20,8 @@ use super::{Error, HashingWriter, page};
 pub const MAX_FILES: usize = 250_000;
 /// Up to this size a file is surely below 4 GiB, however badly it compresses, and needs no ZIP64 fields.
 const SMALL: u64 = 2 * 1024 * 1024 * 1024;
-/// Largest original name that the manifest repeats, in characters.
-const MAX_ORIGINAL: usize = 1000;
+/// Longest original name or source that the manifest repeats, in characters.
+const MAX_TEXT: usize = 1000;
 
 /// A package that was written to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl<W: Write> PackageWriter<W> {
         }
         self.pages(summary)?;
         let files = std::mem::take(&mut self.files);
-        let about = FileAbout::new(What::Index, "made with the package");
+        let about = made_here();
         let mut manifest = self.begin(MANIFEST.to_owned(), MANIFEST, about)?;
         let meta = manifest.package.meta.clone();
         let document = Manifest::of(&meta, summary, &files);
@@ -167,13 +167,13 @@ impl<W: Write> PackageWriter<W> {
         for (part, number) in chunks.iter().skip(1).zip(2_usize..) {
             let path = self.paths.take("", &format!("index-{number}.html"));
             more.push(path.clone());
-            let about = FileAbout::new(What::Index, "made with the package");
+            let about = made_here();
             let mut file = self.begin(path.clone(), &path, about)?;
             page::continuation(&mut file, number, chunks.len(), &listed, part)
                 .map_err(Error::Write)?;
             file.end()?;
         }
-        let about = FileAbout::new(What::Index, "made with the package");
+        let about = made_here();
         let mut file = self.begin(page::NAME.to_owned(), page::NAME, about)?;
         let meta = file.package.meta.clone();
         let first = chunks.first().copied().unwrap_or_default();
@@ -202,8 +202,8 @@ impl<W: Write> PackageWriter<W> {
             .start_file(path.as_str(), options)
             .map_err(write_error)?;
         self.is_open = true;
-        let original_name = (path.rsplit('/').next() != Some(name))
-            .then(|| name.chars().take(MAX_ORIGINAL).collect());
+        let original_name =
+            (path.rsplit('/').next() != Some(name)).then(|| name.chars().take(MAX_TEXT).collect());
         Ok(FileWriter {
             package: self,
             meter: Meter::default(),
@@ -223,6 +223,11 @@ impl<W: Write> fmt::Debug for PackageWriter<W> {
 }
 
 const MANIFEST: &str = "manifest.json";
+
+/// What is said of pages and manifest. Their lists are limited, so they stay far below 2 GiB.
+fn made_here() -> FileAbout {
+    FileAbout::new(What::Index, "made with the package").at_most(SMALL - 1)
+}
 
 /// Takes the content of one file. Dropped before its [`end`](Self::end), it makes the package void.
 pub struct FileWriter<'a, W: Write> {
@@ -248,7 +253,7 @@ impl<'a, W: Write> FileWriter<'a, W> {
             size,
             sha256: Sha256Hex(hash),
             what: self.about.what,
-            source: self.about.source,
+            source: self.about.source.chars().take(MAX_TEXT).collect(),
             original_name: self.original_name,
         });
         self.package.is_open = false;

@@ -16,9 +16,12 @@
 
 mod archive;
 mod compose;
+mod copies;
 mod exceptions;
+mod explain;
 mod item;
 mod markdown;
+mod page;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,7 +35,8 @@ use serde::{Deserialize, Serialize};
 pub use compose::{Arrived, Inputs, LogCopies, SetupException};
 pub use exceptions::{Code, Exception};
 pub use item::{Item, ItemOutcome, Outcome};
-pub use markdown::{MAX_LISTED, to_markdown};
+pub use markdown::to_markdown;
+pub use page::MAX_LISTED;
 
 use crate::domain::document::{Include, Window};
 use crate::domain::hit::Stream;
