@@ -369,3 +369,10 @@ fn a_large_file_streams() {
     assert!(sink.bytes > 8 * 1024 * 1024 && sink.bytes == finished.size);
     assert!(sink.largest <= 128 * 1024, "{} bytes at once", sink.largest);
 }
+
+#[test]
+fn it_moves_to_the_thread_that_writes() {
+    fn is_send<T: Send>() {}
+    is_send::<PackageWriter<Vec<u8>>>();
+    is_send::<Error>();
+}

@@ -1,6 +1,7 @@
 //! What a reader should know beside the items: why nothing was found, facts, recipients.
 
 use super::item::Outcome;
+use super::text::many;
 use super::{Recipient, Report, Tally};
 use crate::domain::Kind;
 use crate::workflow::record::Record;
@@ -9,19 +10,14 @@ use crate::workflow::record::Record;
 pub(super) fn nothing_found(report: &Report, record: &Record) -> String {
     let mut asked = Vec::new();
     if let Some(subject) = &record.subject {
-        for (n, one) in [
-            (subject.install_ids.len(), "install ID"),
-            (subject.user_ids.len(), "user ID"),
-            (subject.emails.len(), "e-mail address"),
-            (subject.terms.len(), "term"),
+        for (n, one, several) in [
+            (subject.install_ids.len(), "install ID", "install IDs"),
+            (subject.user_ids.len(), "user ID", "user IDs"),
+            (subject.emails.len(), "e-mail address", "e-mail addresses"),
+            (subject.terms.len(), "term", "terms"),
         ] {
-            match n {
-                0 => {}
-                1 => asked.push(format!("1 {one}")),
-                n => asked.push(format!(
-                    "{n} {one}{}",
-                    if one.ends_with('s') { "es" } else { "s" }
-                )),
+            if n > 0 {
+                asked.push(many(n as u64, one, several));
             }
         }
     }
@@ -37,21 +33,43 @@ pub(super) fn nothing_found(report: &Report, record: &Record) -> String {
         .map(|it| it.unreadable.len() + it.not_searched.len())
         .sum::<usize>();
     let gaps = all().map(|it| it.gaps.len()).sum::<usize>();
-    let limits = match (unread, gaps) {
-        (0, 0) => "Everything that the archive holds of them could be read.".to_owned(),
-        _ => format!(
-            "Not covered: {unread} blobs that could not be read as a whole, and {gaps} gaps in the archive."
+    let absent = all()
+        .filter(|it| it.blobs.values().sum::<u64>() == 0)
+        .count();
+    let mut limits = Vec::new();
+    for (n, one, several) in [
+        (
+            absent,
+            "app of which the archive holds nothing",
+            "apps of which the archive holds nothing",
         ),
+        (
+            unread,
+            "blob that could not be read as a whole",
+            "blobs that could not be read as a whole",
+        ),
+        (gaps, "gap in the archive", "gaps in the archive"),
+    ] {
+        if n > 0 {
+            limits.push(many(n as u64, one, several));
+        }
+    }
+    let limits = if limits.is_empty() {
+        "All of it could be read.".to_owned()
+    } else {
+        format!("Not covered: {}.", limits.join(", "))
     };
     let blocked = match report.tallies.installs.get(Outcome::Blocked.name()) {
         Some(_) => " The install IDs that the request gives were blocked all the same.",
         None => "",
     };
     format!(
-        "No record was found that holds what was searched for ({asked}). This is the result of reading {blobs} blobs with \
-         {records} records, as listed under \"searched\" by app, days and stream; it says nothing of what is not listed \
+        "No record was found that holds what was searched for ({asked}). This is the result of reading {} with \
+         {}, as listed under \"searched\" by app, days and stream; it says nothing of what is not listed \
          there. {limits}{blocked} Data that names nobody can only be found by install ID: a person who can read theirs \
-         from the app can give it in a new request."
+         from the app can give it in a new request.",
+        many(blobs, "blob", "blobs"),
+        many(records, "record", "records"),
     )
 }
 
@@ -74,15 +92,15 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     }
     if report.also_seen_here > 0 {
         notes.push(format!(
-            "{} other user IDs were seen on the person's installs. They are listed in the plan and were not followed.",
-            report.also_seen_here
+            "Beside the person, their installs show {}: listed in the plan, not followed.",
+            many(report.also_seen_here, "other user ID", "other user IDs")
         ));
     }
     for (app, coverage) in &report.searched {
         if coverage.hits_of_other_apps > 0 {
             notes.push(format!(
-                "{} records with the identifiers belong to apps that the request does not name (seen while {app} was searched). They were left alone.",
-                coverage.hits_of_other_apps
+                "While {app} was searched, the identifiers were found in {} of apps that the request does not name: left alone.",
+                many(coverage.hits_of_other_apps, "record", "records")
             ));
         }
     }
@@ -101,7 +119,7 @@ pub(super) fn recipients(report: &Report) -> Vec<Recipient> {
     let service = match report.kind {
         Kind::Export => "data was read; nothing was changed".to_owned(),
         Kind::Delete => format!(
-            "{} installs blocked, {} reports deleted, {} already gone",
+            "installs blocked: {}; reports deleted: {}; already gone: {}",
             done(&report.tallies.installs, &Outcome::Blocked),
             done(&report.tallies.reports, &Outcome::Deleted),
             done(&report.tallies.reports, &Outcome::AlreadyGone),
@@ -111,7 +129,10 @@ pub(super) fn recipients(report: &Report) -> Vec<Recipient> {
     let archive = match (report.kind, records) {
         (Kind::Export, _) => "data was read; nothing was changed".to_owned(),
         (Kind::Delete, 0) => "nothing of the person is known to be there".to_owned(),
-        (Kind::Delete, n) => format!("{n} records of the person stay: see the residual copies"),
+        (Kind::Delete, n) => format!(
+            "{} of the person left: see the residual copies",
+            many(n, "record", "records")
+        ),
     };
     [
         ("Microsoft (Visual Studio App Center)", service),

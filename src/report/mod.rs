@@ -52,6 +52,9 @@ pub const FULL_DAYS: i32 = 30;
 /// Months for which counts and outcomes are kept.
 pub const ARCHIVE_MONTHS: i32 = 24;
 
+/// Most exceptions that the record repeats.
+pub const MAX_LINES: usize = 100;
+
 /// How much a report tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,10 +278,17 @@ impl Report {
             || self.exceptions.iter().any(|it| it.retry_may_help)
     }
 
-    /// The exceptions as lines for the record: `code: text`.
+    /// The exceptions as lines for the record, `code: text`; at most [`MAX_LINES`] and one that says how many more.
     #[must_use]
     pub fn exception_lines(&self) -> Vec<String> {
-        self.exceptions.iter().map(ToString::to_string).collect()
+        let lines = self.exceptions.iter().take(MAX_LINES);
+        let mut lines: Vec<String> = lines.map(ToString::to_string).collect();
+        if let Some(more) = self.exceptions.len().checked_sub(MAX_LINES)
+            && more > 0
+        {
+            lines.push(format!("and {more} more: see the report"));
+        }
+        lines
     }
 
     /// Whether the full form has been kept for `days` and must make room for the archive form.

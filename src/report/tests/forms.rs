@@ -110,10 +110,10 @@ fn the_markdown_reads_well() {
         "| Approved by | Jo of Support at 2026-11-20T12:00:00Z |",
         "| reports | deleted | 1 |",
         "| log rows | ages_out | 30 |",
-        "| held |  | 2 items are held: shared: the install shows two or more user IDs | 2 |",
+        "| held |  | 2 items held: shared: the install shows two or more user IDs | 2 |",
         "30 log rows cannot be deleted by API. App Center keeps none of them after **2026-12-19** (28 days after this report).",
         "| contoso/shop-android | logs | (not known) | 30 |",
-        "| Microsoft (Visual Studio App Center) | 1 installs blocked, 1 reports deleted, 1 already gone |",
+        "| Microsoft (Visual Studio App Center) | installs blocked: 1; reports deleted: 1; already gone: 1 |",
     ] {
         assert!(
             markdown.lines().any(|it| it.starts_with(line)),

@@ -63,9 +63,9 @@ fn an_erasure_leaves_copies_and_says_so() {
     assert_eq!(report.also_seen_here, 1);
     let lines = report.exception_lines();
     assert!(
-        lines
-            .iter()
-            .any(|line| line.starts_with("residual_copies: 32 records")),
+        lines.iter().any(|line| line.starts_with(
+            "residual_copies: 32 records of the person in the archive (3 blobs known)"
+        )),
         "{lines:?}"
     );
 }
@@ -254,7 +254,7 @@ fn an_export_with_nothing_left_out_is_complete() {
     assert_eq!(report.status, Status::CompletedWithExceptions);
     assert_eq!(
         report.exceptions[0].text,
-        "2 of session logs could not be had: App Center keeps them 28 days"
+        "session logs (2) could not be had: App Center keeps them 28 days"
     );
 }
 
@@ -271,7 +271,7 @@ fn nothing_found_is_explained() {
         for said in [
             "1 install ID, 1 user ID, 1 e-mail address",
             "206 blobs with 4321 records",
-            "Everything that the archive holds of them could be read",
+            "All of it could be read.",
             "by install ID",
         ] {
             assert!(text.contains(said), "{text}");
@@ -291,7 +291,7 @@ fn nothing_found_is_explained() {
         assert_eq!(report.exceptions[0].count, 3);
         let text = report.nothing_found.expect("nothing was found");
         assert!(
-            text.contains("Not covered: 0 blobs that could not be read as a whole, and 1 gaps"),
+            text.contains("Not covered: 1 gap in the archive."),
             "{text}"
         );
     }
@@ -324,5 +324,47 @@ fn a_rejected_plan_stays_rejected() {
     assert_eq!(
         report.reports[0].outcome.undone(),
         Some("the plan was rejected")
+    );
+}
+
+#[test]
+fn many_gaps_are_one_exception() {
+    let mut case = erased();
+    cover(&mut case, |it| {
+        it.gaps = (1..=28)
+            .step_by(7)
+            .map(|day| Gap {
+                from: jiff::civil::date(2026, 10, day),
+                to: jiff::civil::date(2026, 10, day + 1),
+                evidence: "whole days without data between days with data".to_owned(),
+            })
+            .collect();
+    });
+    let report = case.report();
+    let gap = report.exceptions.iter().find(|it| it.code == Code::Gap);
+    let gap = gap.expect("there are gaps");
+    assert_eq!(gap.count, 8);
+    assert!(
+        gap.text
+            .starts_with("8 days in 4 gaps between 2026-10-01 and 2026-10-23 are missing"),
+        "{}",
+        gap.text
+    );
+}
+
+#[test]
+fn the_record_gets_a_bounded_number_of_lines() {
+    let mut case = erased();
+    case.setup = (0..500)
+        .map(|n| SetupException {
+            app: Some(app()),
+            text: format!("fault {n}"),
+        })
+        .collect();
+    let lines = case.report().exception_lines();
+    assert_eq!(lines.len(), crate::report::MAX_LINES + 1);
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("and 404 more: see the report")
     );
 }
