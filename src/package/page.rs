@@ -357,20 +357,33 @@ fn not_read(app: &str, coverage: &Coverage) -> Vec<[String; 3]> {
             format!("{days} d"),
         ]
     });
+    // Where nothing was read, "nothing was left out" would be a lie.
+    let is_absent = coverage.blobs.values().sum::<u64>() == 0;
+    let absent = is_absent.then(|| {
+        [
+            format!("{app}: everything"),
+            "the archive holds nothing of this app for the time asked for, so nothing could be searched"
+                .to_owned(),
+            "?".to_owned(),
+        ]
+    });
     let parts = |what: &str, parts: BTreeMap<&str, u64>| -> Vec<[String; 3]> {
         let row =
             |(reason, n): (&str, u64)| [format!("{app}: {what}"), reason.to_owned(), n.to_string()];
         parts.into_iter().map(row).collect()
     };
-    gaps.chain(parts(
-        "files of the archive that could not be read",
-        by_reason(&coverage.unreadable),
-    ))
-    .chain(parts(
-        "parts of files that were not searched",
-        by_reason(&coverage.not_searched),
-    ))
-    .collect()
+    absent
+        .into_iter()
+        .chain(gaps)
+        .chain(parts(
+            "files of the archive that could not be read",
+            by_reason(&coverage.unreadable),
+        ))
+        .chain(parts(
+            "parts of files that were not searched",
+            by_reason(&coverage.not_searched),
+        ))
+        .collect()
 }
 
 fn listing(out: &mut impl Write, files: &[FileEntry], part: &[usize]) -> io::Result<()> {
