@@ -88,7 +88,7 @@ async fn check_package(stack: &Stack, id: &str, request: &ExpectedRequest) -> an
     let mut attachments = 0;
     for n in 0..zip.len() {
         let mut file = zip.by_index(n)?;
-        let path = file.name().to_owned();
+        let path = file.name()?.into_owned();
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
         let parts: Vec<&str> = path.split('/').collect();
