@@ -13,6 +13,7 @@
 //! What strangers named (attachments) gets a harmless name; the original one stands in the manifest.
 
 mod hashing;
+mod html;
 mod manifest;
 mod names;
 mod page;

@@ -249,6 +249,18 @@ fn nothing_found_is_said() {
     let page = String::from_utf8(files[0].1.clone()).expect("UTF-8");
     assert!(page.contains("put no data into this package"), "{page}");
     assert!(page.contains("<td class=\"n\">12345</td>"));
+    // Where nothing could be searched, the page does not say that all was.
+    let mut empty = summary();
+    empty.held.clear();
+    empty.unavailable.clear();
+    for coverage in empty.coverage.values_mut() {
+        *coverage = Coverage::default();
+    }
+    let package = PackageWriter::new(Vec::new(), meta());
+    let (bytes, _finished) = package.finish(&empty).expect("finishes");
+    let page = String::from_utf8(read(&bytes)[0].1.clone()).expect("UTF-8");
+    assert!(page.contains("so nothing could be searched"), "{page}");
+    assert!(!page.contains("Nothing that was found was left out"));
 }
 
 #[test]
@@ -368,4 +380,11 @@ fn a_large_file_streams() {
     let (sink, finished) = package.finish(&summary()).expect("finishes");
     assert!(sink.bytes > 8 * 1024 * 1024 && sink.bytes == finished.size);
     assert!(sink.largest <= 128 * 1024, "{} bytes at once", sink.largest);
+}
+
+#[test]
+fn it_moves_to_the_thread_that_writes() {
+    fn is_send<T: Send>() {}
+    is_send::<PackageWriter<Vec<u8>>>();
+    is_send::<Error>();
 }

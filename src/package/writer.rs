@@ -20,8 +20,10 @@ use super::{Error, HashingWriter, page};
 pub const MAX_FILES: usize = 250_000;
 /// Up to this size a file is surely below 4 GiB, however badly it compresses, and needs no ZIP64 fields.
 const SMALL: u64 = 2 * 1024 * 1024 * 1024;
-/// Largest original name that the manifest repeats, in characters.
-const MAX_ORIGINAL: usize = 1000;
+/// Bytes that are gathered before they are compressed, where they come in small pieces.
+const BUFFER: usize = 64 * 1024;
+/// Longest original name or source that the manifest repeats, in characters.
+const MAX_TEXT: usize = 1000;
 
 /// A package that was written to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,14 +136,14 @@ impl<W: Write> PackageWriter<W> {
         }
         self.pages(summary)?;
         let files = std::mem::take(&mut self.files);
-        let about = FileAbout::new(What::Index, "made with the package");
-        let mut manifest = self.begin(MANIFEST.to_owned(), MANIFEST, about)?;
-        let meta = manifest.package.meta.clone();
+        let meta = self.meta.clone();
         let document = Manifest::of(&meta, summary, &files);
+        let about = made_here();
+        let manifest = self.begin(MANIFEST.to_owned(), MANIFEST, about)?;
         // Pretty, one value a line: people open it too.
-        serde_json::to_writer_pretty(&mut manifest, &document)
-            .map_err(|error| Error::Write(error.into()))?;
-        let size = manifest.end()?.size;
+        let manifest =
+            manifest.buffered(|out| Ok(serde_json::to_writer_pretty(out, &document)?))?;
+        let size = manifest.size;
         let bytes = files.iter().map(|file| file.size).sum::<u64>() + size;
         let Self { zip, valve, .. } = self;
         let (out, digest) = zip.finish().map_err(write_error)?.into_inner().finish();
@@ -167,18 +169,13 @@ impl<W: Write> PackageWriter<W> {
         for (part, number) in chunks.iter().skip(1).zip(2_usize..) {
             let path = self.paths.take("", &format!("index-{number}.html"));
             more.push(path.clone());
-            let about = FileAbout::new(What::Index, "made with the package");
-            let mut file = self.begin(path.clone(), &path, about)?;
-            page::continuation(&mut file, number, chunks.len(), &listed, part)
-                .map_err(Error::Write)?;
-            file.end()?;
+            let file = self.begin(path.clone(), &path, made_here())?;
+            file.buffered(|out| page::continuation(out, number, chunks.len(), &listed, part))?;
         }
-        let about = FileAbout::new(What::Index, "made with the package");
-        let mut file = self.begin(page::NAME.to_owned(), page::NAME, about)?;
-        let meta = file.package.meta.clone();
+        let meta = self.meta.clone();
         let first = chunks.first().copied().unwrap_or_default();
-        page::index(&mut file, &meta, summary, &listed, first, &more).map_err(Error::Write)?;
-        file.end()?;
+        let file = self.begin(page::NAME.to_owned(), page::NAME, made_here())?;
+        file.buffered(|out| page::index(out, &meta, summary, &listed, first, &more))?;
         made.append(&mut self.files);
         self.files = listed;
         self.files.append(&mut made);
@@ -202,8 +199,8 @@ impl<W: Write> PackageWriter<W> {
             .start_file(path.as_str(), options)
             .map_err(write_error)?;
         self.is_open = true;
-        let original_name = (path.rsplit('/').next() != Some(name))
-            .then(|| name.chars().take(MAX_ORIGINAL).collect());
+        let original_name =
+            (path.rsplit('/').next() != Some(name)).then(|| name.chars().take(MAX_TEXT).collect());
         Ok(FileWriter {
             package: self,
             meter: Meter::default(),
@@ -223,6 +220,11 @@ impl<W: Write> fmt::Debug for PackageWriter<W> {
 }
 
 const MANIFEST: &str = "manifest.json";
+
+/// What is said of pages and manifest. Their lists are limited, so they stay far below 2 GiB.
+fn made_here() -> FileAbout {
+    FileAbout::new(What::Index, "made with the package").at_most(SMALL - 1)
+}
 
 /// Takes the content of one file. Dropped before its [`end`](Self::end), it makes the package void.
 pub struct FileWriter<'a, W: Write> {
@@ -248,7 +250,7 @@ impl<'a, W: Write> FileWriter<'a, W> {
             size,
             sha256: Sha256Hex(hash),
             what: self.about.what,
-            source: self.about.source,
+            source: self.about.source.chars().take(MAX_TEXT).collect(),
             original_name: self.original_name,
         });
         self.package.is_open = false;
@@ -259,6 +261,19 @@ impl<'a, W: Write> FileWriter<'a, W> {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.meter.size()
+    }
+
+    /// Writes the whole file through a buffer, for content that comes in many small pieces, and ends it.
+    fn buffered(
+        self,
+        write: impl FnOnce(&mut io::BufWriter<Self>) -> io::Result<()>,
+    ) -> Result<&'a FileEntry, Error> {
+        let mut out = io::BufWriter::with_capacity(BUFFER, self);
+        write(&mut out).map_err(Error::Write)?;
+        let file = out
+            .into_inner()
+            .map_err(|error| Error::Write(error.into_error()))?;
+        file.end()
     }
 }
 

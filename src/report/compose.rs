@@ -2,26 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
+use super::copies::{ageing, residual};
 use super::exceptions;
+use super::explain::{notes, nothing_found, recipients};
 use super::item::{Item, ItemOutcome, Outcome};
 use super::text::scrub;
 use super::{
-    AgeingRows, ArrivedAfterApproval, ArrivedItem, Form, Recipient, Report, ResidualCopy, SCHEMA,
-    Tallies, Tally, UnattributedItem, archive,
+    ArrivedAfterApproval, ArrivedItem, Form, Report, SCHEMA, Tallies, Tally, UnattributedItem,
 };
-use crate::domain::hit::Stream;
 use crate::domain::plan::{Action, Coverage, Plan, Unreadable};
 use crate::domain::{AppRef, Kind};
 use crate::package::LeftOut;
 use crate::workflow::record::{PackageRef, Record, Status};
 
-/// How long App Center keeps raw analytics.
-const ANALYTICS: SignedDuration = SignedDuration::from_hours(28 * 24);
-/// Residual copies that are named; more are summed up.
-const MAX_RESIDUAL: usize = 100_000;
 /// Arrivals that are named; more are counted.
 const MAX_ARRIVED: usize = 1_000;
 
@@ -338,183 +334,4 @@ fn arrived(arrived: &Arrived) -> ArrivedAfterApproval {
         total: arrived.total.max(count(arrived.items.len())),
         items: arrived.items.iter().take(MAX_ARRIVED).cloned().collect(),
     }
-}
-
-/// The archive's copies of what is acted on, and of what leads nowhere.
-fn residual(plan: &Plan, inputs: &Inputs<'_>, rows: &[Item]) -> Vec<ResidualCopy> {
-    let mut blobs: BTreeMap<(&AppRef, &str), u64> = BTreeMap::new();
-    let acted = plan
-        .reports
-        .iter()
-        .filter(|it| Plan::acts(it.action, &it.id, inputs.record.also()));
-    for report in acted {
-        for blob in &report.blobs {
-            *blobs.entry((&report.app, blob)).or_default() += 1;
-        }
-    }
-    for loose in plan.unattributed.iter().filter(|it| !it.blob.is_empty()) {
-        *blobs.entry((&loose.app, &loose.blob)).or_default() += 1;
-    }
-    let mut named_rows: BTreeMap<&AppRef, u64> = BTreeMap::new();
-    for copy in inputs.log_copies {
-        *blobs.entry((&copy.app, &copy.blob)).or_default() += copy.records;
-        *named_rows.entry(&copy.app).or_default() += copy.records;
-    }
-    let copies = blobs
-        .into_iter()
-        .map(|((app, blob), records)| ResidualCopy {
-            app: app.clone(),
-            stream: Stream::of(blob),
-            blob: Some(blob.to_owned()),
-            blobs: 1,
-            records,
-        });
-    // Rows that the plan counts and no blob was named for.
-    let mut counted: BTreeMap<&AppRef, u64> = BTreeMap::new();
-    for item in rows.iter().filter(|item| item.outcome != Outcome::Held) {
-        *counted.entry(&item.app).or_default() += item.rows.unwrap_or(0);
-    }
-    let unnamed = counted.into_iter().filter_map(|(app, n)| {
-        let records = n.saturating_sub(named_rows.get(app).copied().unwrap_or(0));
-        (records > 0).then(|| ResidualCopy {
-            app: app.clone(),
-            stream: Stream::Logs,
-            blob: None,
-            blobs: 0,
-            records,
-        })
-    });
-    archive::bounded(copies.chain(unnamed).collect(), MAX_RESIDUAL)
-}
-
-/// Log rows in App Center: no call deletes them, and it keeps them 28 days.
-fn ageing(rows: &[Item], inputs: &Inputs<'_>) -> Option<AgeingRows> {
-    let acted = rows.iter().filter(|item| item.outcome == Outcome::AgesOut);
-    let rows: u64 = acted.map(|item| item.rows.unwrap_or(0)).sum();
-    let from = inputs.last_row.unwrap_or(inputs.concluded_at);
-    let gone_by = from.checked_add(ANALYTICS).unwrap_or(Timestamp::MAX);
-    (rows > 0).then(|| AgeingRows {
-        rows,
-        gone_by: gone_by.to_zoned(TimeZone::UTC).date(),
-        from_last_row: inputs.last_row.is_some(),
-    })
-}
-
-/// Why nothing was found: a result, said with all that limits it.
-fn nothing_found(report: &Report, record: &Record) -> String {
-    let mut asked = Vec::new();
-    if let Some(subject) = &record.subject {
-        for (n, one) in [
-            (subject.install_ids.len(), "install ID"),
-            (subject.user_ids.len(), "user ID"),
-            (subject.emails.len(), "e-mail address"),
-            (subject.terms.len(), "term"),
-        ] {
-            match n {
-                0 => {}
-                1 => asked.push(format!("1 {one}")),
-                n => asked.push(format!(
-                    "{n} {one}{}",
-                    if one.ends_with('s') { "es" } else { "s" }
-                )),
-            }
-        }
-    }
-    let asked = if asked.is_empty() {
-        "the given identifiers".to_owned()
-    } else {
-        asked.join(", ")
-    };
-    let all = || report.searched.values();
-    let blobs: u64 = all().flat_map(|it| it.blobs.values()).sum();
-    let records: u64 = all().map(|it| it.records).sum();
-    let unread = all()
-        .map(|it| it.unreadable.len() + it.not_searched.len())
-        .sum::<usize>();
-    let gaps = all().map(|it| it.gaps.len()).sum::<usize>();
-    let limits = match (unread, gaps) {
-        (0, 0) => "Everything that the archive holds of them could be read.".to_owned(),
-        _ => format!(
-            "Not covered: {unread} blobs that could not be read as a whole, and {gaps} gaps in the archive."
-        ),
-    };
-    let blocked = match report.tallies.installs.get(Outcome::Blocked.name()) {
-        Some(_) => " The install IDs that the request gives were blocked all the same.",
-        None => "",
-    };
-    format!(
-        "No record was found that holds what was searched for ({asked}). This is the result of reading {blobs} blobs with \
-         {records} records, as listed under \"searched\" by app, days and stream; it says nothing of what is not listed \
-         there. {limits}{blocked} Data that names nobody can only be found by install ID: a person who can read theirs \
-         from the app can give it in a new request."
-    )
-}
-
-/// Facts that a reader of the report should know.
-fn notes(report: &Report) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let (true, Some(window)) = (report.partial, report.window) {
-        notes.push(format!(
-            "This is a partial erasure: only records of {} to {} (UTC, by the record's own time) were asked for; what lies outside stays.",
-            window.from, window.to
-        ));
-    }
-    let deleted = report.tallies.reports.get(Outcome::Deleted.name());
-    if deleted.is_some_and(|n| *n > 0) {
-        notes.push(
-            "App Center says of a deleted report that searchable data may take up to 30 days to go. A group of errors \
-             stays, with the message of its first report; no call deletes a group."
-                .to_owned(),
-        );
-    }
-    if report.also_seen_here > 0 {
-        notes.push(format!(
-            "{} other user IDs were seen on the person's installs. They are listed in the plan and were not followed.",
-            report.also_seen_here
-        ));
-    }
-    for (app, coverage) in &report.searched {
-        if coverage.hits_of_other_apps > 0 {
-            notes.push(format!(
-                "{} records with the identifiers belong to apps that the request does not name (seen while {app} was searched). They were left alone.",
-                coverage.hits_of_other_apps
-            ));
-        }
-    }
-    if report.late {
-        notes.push(format!(
-            "The request was due on {} and concluded later.",
-            report.due
-        ));
-    }
-    notes
-}
-
-/// Who has, or had, the data (GDPR, article 19: recipients are told of an erasure, and the person of them).
-fn recipients(report: &Report) -> Vec<Recipient> {
-    let done = |tally: &Tally, outcome: &Outcome| tally.get(outcome.name()).copied().unwrap_or(0);
-    let service = match report.kind {
-        Kind::Export => "data was read; nothing was changed".to_owned(),
-        Kind::Delete => format!(
-            "{} installs blocked, {} reports deleted, {} already gone",
-            done(&report.tallies.installs, &Outcome::Blocked),
-            done(&report.tallies.reports, &Outcome::Deleted),
-            done(&report.tallies.reports, &Outcome::AlreadyGone),
-        ),
-    };
-    let records: u64 = report.residual_copies.iter().map(|it| it.records).sum();
-    let archive = match (report.kind, records) {
-        (Kind::Export, _) => "data was read; nothing was changed".to_owned(),
-        (Kind::Delete, 0) => "nothing of the person is known to be there".to_owned(),
-        (Kind::Delete, n) => format!("{n} records of the person stay: see the residual copies"),
-    };
-    [
-        ("Microsoft (Visual Studio App Center)", service),
-        ("Azure Storage (archive of App Center's exports)", archive),
-    ]
-    .map(|(name, outcome)| Recipient {
-        name: name.to_owned(),
-        outcome,
-    })
-    .into()
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Report;
 use super::compose::Inputs;
 use super::item::{Item, Outcome};
-use super::text::scrub;
+use super::text::{many, scrub};
 use crate::domain::Kind;
-use crate::domain::plan::{Coverage, Unreadable};
+use crate::domain::plan::{Coverage, Gap, Unreadable};
 use crate::workflow::record::Status;
 
 /// Different reasons that are told apart for one code; the rest are told together.
@@ -149,12 +149,12 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
             "no plan could be made: nothing was blocked, deleted or exported".to_owned(),
         ));
     }
-    for (items, one) in [
-        (&report.installs, "install"),
-        (&report.reports, "report"),
-        (&report.rows, "group of log rows"),
+    for (items, one, several) in [
+        (&report.installs, "install", "installs"),
+        (&report.reports, "report", "reports"),
+        (&report.rows, "group of log rows", "groups of log rows"),
     ] {
-        all.extend(undone(items, one));
+        all.extend(undone(items, one, several));
     }
     let mut items = report
         .installs
@@ -181,7 +181,10 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
             Code::ArrivedAfterApproval,
             None,
             arrived,
-            format!("{arrived} installs or reports were found by the search after the block and are not in the approved plan"),
+            format!(
+                "the search after the block found {} not in the approved plan",
+                many(arrived, "install or report", "installs or reports")
+            ),
         ));
     }
     if let Some(reason) = &inputs.arrived.failed {
@@ -198,7 +201,10 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
             Code::Unattributed,
             None,
             n,
-            format!("{n} records lead to no report: {reason}"),
+            format!(
+                "{} leading to no report: {reason}",
+                many(n, "record", "records")
+            ),
         )
     }));
     all.extend(report.held.iter().map(|(reason, n)| {
@@ -206,7 +212,7 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
             Code::Held,
             None,
             *n,
-            format!("{n} items are held: {reason}"),
+            format!("{} held: {reason}", many(*n, "item", "items")),
         )
     }));
     for (app, coverage) in &report.searched {
@@ -217,10 +223,7 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
         exception(Code::Setup, app.as_deref(), 1, scrub(&it.text))
     }));
     all.extend(report.unavailable.iter().map(|it| {
-        let text = format!(
-            "{} of {} could not be had: {}",
-            it.count, it.what, it.reason
-        );
+        let text = format!("{} ({}) could not be had: {}", it.what, it.count, it.reason);
         exception(Code::Unavailable, None, it.count, text)
     }));
     all.extend(of_erasure(report));
@@ -229,15 +232,19 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
 }
 
 /// Items that were planned and not done, by reason.
-fn undone(items: &[Item], one: &str) -> Vec<Exception> {
+fn undone(items: &[Item], one: &str, several: &str) -> Vec<Exception> {
     let of = |code: Code, is: fn(&Outcome) -> bool, how: &str| -> Vec<Exception> {
         let reasons = items
             .iter()
             .filter(|item| is(&item.outcome))
             .filter_map(|item| item.outcome.undone());
         let row = |(reason, n): (String, u64)| {
-            let plural = if n == 1 { "" } else { "s" };
-            exception(code, None, n, format!("{n} {one}{plural} {how}: {reason}"))
+            exception(
+                code,
+                None,
+                n,
+                format!("{} {how}: {reason}", many(n, one, several)),
+            )
         };
         by_reason(reasons).into_iter().map(row).collect()
     };
@@ -274,19 +281,20 @@ fn by_reason<'a>(reasons: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64
 fn of_coverage(app: &str, coverage: &Coverage) -> Vec<Exception> {
     let parts = |code: Code, what: &str, parts: &[Unreadable]| -> Vec<Exception> {
         let row = |(reason, n): (String, u64)| {
-            exception(code, Some(app), n, format!("{n} {what}: {reason}"))
+            exception(
+                code,
+                Some(app),
+                n,
+                format!("{} {what}: {reason}", many(n, "blob", "blobs")),
+            )
         };
         let reasons = by_reason(parts.iter().map(|it| it.reason.as_str()));
         reasons.into_iter().map(row).collect()
     };
-    let mut all = parts(
-        Code::Unreadable,
-        "blobs could not be read",
-        &coverage.unreadable,
-    );
+    let mut all = parts(Code::Unreadable, "not readable", &coverage.unreadable);
     all.extend(parts(
         Code::NotSearched,
-        "blobs were not searched as a whole",
+        "not searched as a whole",
         &coverage.not_searched,
     ));
     if coverage.blobs.values().sum::<u64>() == 0 {
@@ -298,18 +306,34 @@ fn of_coverage(app: &str, coverage: &Coverage) -> Vec<Exception> {
                 .to_owned(),
         ));
     }
-    all.extend(coverage.gaps.iter().map(|gap| {
-        let days = gap.to.since(gap.from).map_or(0, |span| span.get_days()) + 1;
-        let days = u64::try_from(days).unwrap_or(1);
-        let text = format!(
-            "{} to {} is missing: {}",
-            gap.from,
-            gap.to,
-            scrub(&gap.evidence)
-        );
-        exception(Code::Gap, Some(app), days, text)
-    }));
+    all.extend(gaps(app, &coverage.gaps));
     all
+}
+
+/// Gaps, one exception for each kind of evidence: an app can have hundreds of them.
+fn gaps(app: &str, gaps: &[Gap]) -> Vec<Exception> {
+    let mut kinds: BTreeMap<&str, Vec<&Gap>> = BTreeMap::new();
+    for gap in gaps {
+        kinds.entry(&gap.evidence).or_default().push(gap);
+    }
+    let days = |gap: &Gap| {
+        let days = gap.to.since(gap.from).map_or(0, |span| span.get_days());
+        u64::try_from(days).unwrap_or(0) + 1
+    };
+    let told = |(evidence, gaps): (&str, Vec<&Gap>)| {
+        let total = gaps.iter().map(|gap| days(gap)).sum();
+        let first = gaps.iter().map(|gap| gap.from).min().unwrap_or_default();
+        let last = gaps.iter().map(|gap| gap.to).max().unwrap_or_default();
+        let text = match gaps.len() {
+            1 => format!("{first} to {last} is missing: {}", scrub(evidence)),
+            n => format!(
+                "{total} days in {n} gaps between {first} and {last} are missing: {}",
+                scrub(evidence)
+            ),
+        };
+        exception(Code::Gap, Some(app), total, text)
+    };
+    kinds.into_iter().map(told).collect()
 }
 
 /// What an erasure cannot reach.
@@ -323,8 +347,9 @@ fn of_erasure(report: &Report) -> Vec<Exception> {
                 None,
                 ageing.rows,
                 format!(
-                    "{} log rows cannot be deleted by API; App Center drops them by the end of {}",
-                    ageing.rows, ageing.gone_by
+                    "{} cannot be deleted by API; App Center drops them by the end of {}",
+                    many(ageing.rows, "log row", "log rows"),
+                    ageing.gone_by
                 ),
             ));
         }
@@ -337,7 +362,9 @@ fn of_erasure(report: &Report) -> Vec<Exception> {
             None,
             records,
             format!(
-                "{records} records of the person stay in the archive ({blobs} blobs are known)"
+                "{} of the person in the archive ({} known)",
+                many(records, "record", "records"),
+                many(blobs, "blob", "blobs")
             ),
         ));
     }

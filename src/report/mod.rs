@@ -16,9 +16,12 @@
 
 mod archive;
 mod compose;
+mod copies;
 mod exceptions;
+mod explain;
 mod item;
 mod markdown;
+mod page;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,7 +35,8 @@ use serde::{Deserialize, Serialize};
 pub use compose::{Arrived, Inputs, LogCopies, SetupException};
 pub use exceptions::{Code, Exception};
 pub use item::{Item, ItemOutcome, Outcome};
-pub use markdown::{MAX_LISTED, to_markdown};
+pub use markdown::to_markdown;
+pub use page::MAX_LISTED;
 
 use crate::domain::document::{Include, Window};
 use crate::domain::hit::Stream;
@@ -47,6 +51,9 @@ pub const SCHEMA: u32 = 1;
 pub const FULL_DAYS: i32 = 30;
 /// Months for which counts and outcomes are kept.
 pub const ARCHIVE_MONTHS: i32 = 24;
+
+/// Most exceptions that the record repeats.
+pub const MAX_LINES: usize = 100;
 
 /// How much a report tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,10 +278,17 @@ impl Report {
             || self.exceptions.iter().any(|it| it.retry_may_help)
     }
 
-    /// The exceptions as lines for the record: `code: text`.
+    /// The exceptions as lines for the record, `code: text`; at most [`MAX_LINES`] and one that says how many more.
     #[must_use]
     pub fn exception_lines(&self) -> Vec<String> {
-        self.exceptions.iter().map(ToString::to_string).collect()
+        let lines = self.exceptions.iter().take(MAX_LINES);
+        let mut lines: Vec<String> = lines.map(ToString::to_string).collect();
+        if let Some(more) = self.exceptions.len().checked_sub(MAX_LINES)
+            && more > 0
+        {
+            lines.push(format!("and {more} more: see the report"));
+        }
+        lines
     }
 
     /// Whether the full form has been kept for `days` and must make room for the archive form.

@@ -30,6 +30,14 @@ pub(super) fn scrub(text: &str) -> String {
     clean
 }
 
+/// A number of things.
+pub(super) fn many(n: u64, one: &str, several: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {several}"),
+    }
+}
+
 fn push_word(clean: &mut String, word: &str) {
     if is_identifier(word) {
         clean.push_str(REMOVED);

@@ -177,6 +177,9 @@ mod tests {
         let created = setup("Enabled", "2026-01-20T00:00:00Z");
         assert_eq!(check(&created, &days[..1]), []);
         assert!(beginning(&created, &["2026-01-01".parse().expect("a day")]).is_some());
-        assert_eq!(beginning(&created, &["2025-01-01".parse().expect("a day")]), None);
+        assert_eq!(
+            beginning(&created, &["2025-01-01".parse().expect("a day")]),
+            None
+        );
     }
 }
