@@ -58,7 +58,7 @@ impl Progress {
             seen.waiting_for.clear();
         }
         let found = (number(stage, "done"), number(stage, "failed"));
-        if found != seen.counts && now >= seen.counts_at + COUNTS {
+        if !step.is_empty() && found != seen.counts && now >= seen.counts_at + COUNTS {
             lines.push(format!("{step:<10} {}", counts(stage)));
             seen.counts = found;
             seen.counts_at = now;
