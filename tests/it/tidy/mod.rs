@@ -9,7 +9,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-/// Folders that are not the project's own text.
+/// What is not the project's own text, such as the `.git` folder (in a worktree a file).
 const SKIPPED: [&str; 5] = [".git", ".azurite", ".venv", "node_modules", "target"];
 
 /// A file of the project, by its path from the root with `/`.
@@ -34,10 +34,11 @@ fn files(under: &str) -> Vec<File> {
     while let Some(folder) = folders.pop() {
         for path in entries(&folder) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if SKIPPED.contains(&name.as_ref()) {
+                continue;
+            }
             if path.is_dir() {
-                if !SKIPPED.contains(&name.as_ref()) {
-                    folders.push(path);
-                }
+                folders.push(path);
             } else if let Ok(text) = std::fs::read_to_string(&path) {
                 let path = path.strip_prefix(root()).expect("it is below the root");
                 let path = path.to_string_lossy().into_owned();

@@ -80,7 +80,12 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
     for (number, line) in text.lines().enumerate() {
         for (parts, why) in NEVER {
             let pattern = parts.concat();
-            if line.contains(&pattern) {
+            // A path of the project, such as `src/` and what follows, goes on from a name.
+            let is_part = |at: usize| {
+                pattern.starts_with('/')
+                    && line[..at].ends_with(|c: char| c.is_alphanumeric() || "_-.}…".contains(c))
+            };
+            if line.match_indices(&pattern).any(|(at, _)| !is_part(at)) {
                 breaches.push(format!("{path}:{}: `{pattern}`: {why}", number + 1));
             }
         }
@@ -107,7 +112,8 @@ fn breaches_are_found() {
         (["see /ho", "me/ana/x"].concat(), 1),
         (["// TO", "DO: later"].concat(), 1),
         (["#[allo", "w(dead_code)]"].concat(), 1),
-        ("work/{request}/, a home, a tmp folder".to_owned(), 0),
+        ("src/work/names.rs, work/{request}/, a home, a tmp folder".to_owned(), 0),
+        (["src/wo", "rk/x and /wo", "rk/x"].concat(), 1),
     ] {
         assert_eq!(breaches("a file", &text).len(), expected, "{text}");
     }
