@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use appcenter_dsr::workflow::stage::Trigger;
-use appcenter_dsr::workflow::{Function, Step};
+use appcenter_dsr::workflow::{Function, Status, Step};
 use serde_json::{Value, json};
 
 use super::{entries, quoted, read, root, table};
@@ -179,4 +179,37 @@ fn the_listed_functions_are_the_functions() {
         .map(|it| vec![it.name().to_owned()])
         .collect();
     assert_eq!(listed, functions, "the table of functions in README.md");
+}
+
+/// The statuses, in the order in which a request can meet them.
+fn statuses() -> Vec<String> {
+    let mut all = vec![Status::Received];
+    while let Some(last) = all.last() {
+        // A status that is new has to be put into the row, or this does not compile.
+        all.push(match last {
+            Status::Received => Status::Running,
+            Status::Running => Status::AwaitingApproval,
+            Status::AwaitingApproval => Status::Completed,
+            Status::Completed => Status::CompletedWithExceptions,
+            Status::CompletedWithExceptions => Status::Failed,
+            Status::Failed => Status::Rejected,
+            Status::Rejected => Status::Cancelled,
+            Status::Cancelled => break,
+        });
+    }
+    all.iter().map(|status| status.name().to_owned()).collect()
+}
+
+#[test]
+fn statuses_are_explained() {
+    for (path, heading) in [
+        ("README.md", "### Status"),
+        ("docs/RUNBOOK.md", "## Statuses"),
+    ] {
+        let listed: Vec<String> = table(&read(path), heading)
+            .iter()
+            .flat_map(|row| quoted(&row[0]))
+            .collect();
+        assert_eq!(listed, statuses(), "{path}: {heading}");
+    }
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod functions;
 mod imports;
+mod packages;
 mod settings;
 mod source;
 mod text;

@@ -112,7 +112,10 @@ fn breaches_are_found() {
         (["see /ho", "me/ana/x"].concat(), 1),
         (["// TO", "DO: later"].concat(), 1),
         (["#[allo", "w(dead_code)]"].concat(), 1),
-        ("src/work/names.rs, work/{request}/, a home, a tmp folder".to_owned(), 0),
+        (
+            "src/work/names.rs, work/{request}/, a home, a tmp folder".to_owned(),
+            0,
+        ),
         (["src/wo", "rk/x and /wo", "rk/x"].concat(), 1),
     ] {
         assert_eq!(breaches("a file", &text).len(), expected, "{text}");
