@@ -16,6 +16,8 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod host;
+pub mod package;
+pub mod report;
 pub mod search;
 pub mod stages;
 pub mod storage;

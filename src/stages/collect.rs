@@ -131,7 +131,21 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
         }
         Err(error) => save.missing("stack trace", error)?,
     }
-    match client.all_session_logs(app, error).await {
+    // Session logs belong to crashes; a handled error has none, and asking costs a call for each place they may be in.
+    if group.as_str().ends_with('u') || !group.as_str().bytes().all(|byte| byte.is_ascii_digit()) {
+        session_logs(client, &mut save).await?;
+    }
+    attachments(client, &mut save).await?;
+    let detail = serde_json::to_string(&collected)
+        .map_err(|_error| StageError::permanent("what was collected cannot be stored"))?;
+    Ok((Fate::Done, Some(detail)))
+}
+
+async fn session_logs(client: &Client, save: &mut Save<'_>) -> Result<(), StageError> {
+    match client
+        .all_session_logs(&save.item.app, &save.item.error)
+        .await
+    {
         Ok((pages, is_complete)) => {
             for (page, n) in pages.iter().zip(1..) {
                 let name = format!("session-logs-{n:02}.json");
@@ -144,14 +158,10 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
                     .push("session logs beyond the last page".to_owned());
             }
         }
-        // Handled errors have none.
         Err(Error::NotFound(_) | Error::Gone) => {}
         Err(error) => save.missing("session logs", error)?,
     }
-    attachments(client, &mut save).await?;
-    let detail = serde_json::to_string(&collected)
-        .map_err(|_error| StageError::permanent("what was collected cannot be stored"))?;
-    Ok((Fate::Done, Some(detail)))
+    Ok(())
 }
 
 async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageError> {

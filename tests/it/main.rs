@@ -2,4 +2,6 @@
 
 mod flow;
 mod harness;
+mod kills;
+mod pump;
 mod tidy;

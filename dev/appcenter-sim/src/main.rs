@@ -28,7 +28,7 @@ struct Args {
     /// Calls that the token may make in 300 seconds; 0: any number.
     #[arg(long, default_value_t = 0)]
     rate_limit: usize,
-    /// Subscriptions that exports can be linked to: ID=CONNECTION_STRING.
+    /// Subscriptions that exports can be linked to, as `ID=CONNECTION_STRING`.
     #[arg(long)]
     subscription: Vec<String>,
     /// Return group states capitalised, as seen in practice against the API description.

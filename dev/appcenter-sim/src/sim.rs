@@ -1,6 +1,5 @@
 //! A running simulator, and the handles that tests hold.
 
-use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -51,32 +50,8 @@ impl Sim {
         let downloads_url = format!("http://{}", downloads.local_addr()?);
         let clock = Clock::default();
         let token = options.tokens.first().map(|it| it.value.clone());
-        let retention = world.apps.iter().map(|it| it.retention_days).collect();
-        let state = State {
-            now: clock.now(),
-            tokens: options.tokens,
-            quirks: options.quirks,
-            retirement: None,
-            is_test_retired: false,
-            rate_limit: options.rate_limit.map(|(calls, window)| {
-                let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-                (calls, window)
-            }),
-            recent_calls: HashMap::new(),
-            downloads_url: downloads_url.clone(),
-            audit: Audit::default(),
-            deleted: HashSet::new(),
-            blocked: HashMap::new(),
-            blocked_apps: HashMap::new(),
-            group_states: HashMap::new(),
-            retention,
-            archived_test_runs: HashSet::new(),
-            subscriptions: HashMap::new(),
-            configurations: Vec::new(),
-            ingested: HashMap::new(),
-            n_made: 0,
-            world,
-        };
+        let mode = options.mode;
+        let state = State::new(world, options, clock.now(), &downloads_url);
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             clock,
@@ -88,7 +63,7 @@ impl Sim {
             server::serve(api, server::api_router(Arc::clone(&shared))),
             server::serve(downloads, server::downloads_router(Arc::clone(&shared))),
         ];
-        let timer = match options.mode {
+        let timer = match mode {
             Mode::Explicit => None,
             Mode::Auto { every } => {
                 let shared = Arc::clone(&shared);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::exporter::Configuration;
-use crate::options::{Quirks, Retirement, Token};
+use crate::options::{Options, Quirks, Retirement, Token};
 use crate::world::World;
 
 /// Everything that changes.
@@ -54,6 +54,36 @@ impl Default for GroupState {
 }
 
 impl State {
+    /// The memory of a service that nobody has called yet.
+    pub(crate) fn new(world: World, options: Options, now: Timestamp, downloads_url: &str) -> Self {
+        let retention = world.apps.iter().map(|it| it.retention_days).collect();
+        Self {
+            now,
+            tokens: options.tokens,
+            quirks: options.quirks,
+            retirement: None,
+            is_test_retired: false,
+            rate_limit: options.rate_limit.map(|(calls, window)| {
+                let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+                (calls, window)
+            }),
+            recent_calls: HashMap::new(),
+            downloads_url: downloads_url.to_owned(),
+            audit: Audit::default(),
+            deleted: HashSet::new(),
+            blocked: HashMap::new(),
+            blocked_apps: HashMap::new(),
+            group_states: HashMap::new(),
+            retention,
+            archived_test_runs: HashSet::new(),
+            subscriptions: HashMap::new(),
+            configurations: Vec::new(),
+            ingested: HashMap::new(),
+            n_made: 0,
+            world,
+        }
+    }
+
     /// A number that was not given before, for IDs made while the simulator runs.
     pub(crate) fn fresh(&mut self) -> u64 {
         self.n_made += 1;

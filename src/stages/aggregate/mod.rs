@@ -1,14 +1,20 @@
 //! `aggregate`: what became of every item of the plan, as a report and (of an export) a package.
 
 mod outcomes;
+mod pack;
+mod rows;
 
-use serde_json::json;
+use std::collections::BTreeMap;
 
 use super::install_id_resolve::settle;
 use super::planned::{read_plan, sha256};
+use super::setup;
 use super::{Context, Outcome, StageError};
 use crate::domain::Kind;
+use crate::package::LeftOut;
+use crate::report::{self, Arrived, ArrivedItem, Inputs, Report, SetupException};
 use crate::work::{Slice, SliceEnd, names};
+use crate::workflow::record::PackageRef;
 use crate::workflow::{Event, Record};
 
 /// Concludes the request.
@@ -18,33 +24,138 @@ pub(super) async fn run(
     _slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
     let (plan, _bytes) = read_plan(cx, record).await?;
-    let outcomes = outcomes::load(cx, record).await?;
-    let arrived = settle::load(cx, record).await?;
-    let mut exceptions = Vec::new();
-    if record.kind == Kind::Delete {
-        exceptions.push("residual_copies".to_owned());
+    let mut outcomes = outcomes::load(cx, record).await?;
+    let rows = rows::survey(cx, record, &plan).await?;
+    let mut unavailable = Vec::new();
+    let mut package = None;
+    if record.kind == Kind::Export {
+        let packed = Box::pin(pack::pack(cx, record, &plan, &outcomes)).await?;
+        for id in packed.exported {
+            outcomes.items.insert(id, report::Outcome::Exported.into());
+        }
+        unavailable = packed.unavailable;
+        package = Some(packed.package);
     }
-    let report = json!({ "plan": plan.counts, "outcomes": outcomes, "arrived": arrived.total });
-    let bytes = serde_json::to_vec(&report).unwrap_or_default();
-    let hash = sha256(&bytes);
-    cx.app
-        .store
-        .put(
-            &names::report(&record.id, record.run, "json"),
-            "the report",
-            bytes,
-            "application/json",
-        )
-        .await?;
+    let arrived = arrived(cx, record).await?;
+    let setup = exceptions(cx, record).await?;
+    let report = Report::compose(Inputs {
+        record,
+        plan: Some(&plan),
+        outcomes: &outcomes.items,
+        arrived: &arrived,
+        setup: &setup,
+        unavailable: &unavailable,
+        log_copies: &rows.copies,
+        last_row: rows.last,
+        package: package.as_ref(),
+        concluded_at: concluded_at(cx, record),
+    });
+    conclude(cx, record, &report, package).await
+}
+
+/// When this step began: the same each time it is run, so that a second run stores the same bytes.
+fn concluded_at(cx: Context<'_>, record: &Record) -> jiff::Timestamp {
+    let state = record.steps.get(&crate::workflow::Step::Aggregate);
+    state
+        .and_then(|state| state.started_at)
+        .unwrap_or_else(|| cx.now())
+}
+
+async fn conclude(
+    cx: Context<'_>,
+    record: &Record,
+    report: &Report,
+    package: Option<PackageRef>,
+) -> Result<Outcome, StageError> {
+    let bytes = store_report(cx, record, report).await?;
     Ok(Outcome::Over(SliceEnd {
         done: 1,
         failed: 0,
         event: Some(Event::Concluded {
-            exceptions,
-            failed: false,
-            forget: record.kind == Kind::Delete,
-            package: None,
-            report_sha256: hash,
+            exceptions: report.exception_lines(),
+            failed: report.failed,
+            forget: record.kind == Kind::Delete && !report.needs_identifiers(),
+            package,
+            report_sha256: sha256(&bytes),
         }),
     }))
+}
+
+/// Stores a report in both forms; gives the bytes of the JSON.
+///
+/// # Errors
+/// When it cannot be stored.
+pub async fn store_report(
+    cx: Context<'_>,
+    record: &Record,
+    report: &Report,
+) -> Result<Vec<u8>, StageError> {
+    let bytes = serde_json::to_vec_pretty(report)
+        .map_err(|_error| StageError::permanent("the report cannot be written as JSON"))?;
+    let markdown = report::to_markdown(report).into_bytes();
+    let store = &cx.app.store;
+    for (extension, content, kind) in [
+        ("json", bytes.clone(), "application/json"),
+        ("md", markdown, "text/markdown; charset=utf-8"),
+    ] {
+        let name = names::report(&record.id, record.run, extension);
+        store.put(&name, "the report", content, kind).await?;
+    }
+    Ok(bytes)
+}
+
+async fn arrived(cx: Context<'_>, record: &Record) -> Result<Arrived, StageError> {
+    let arrivals = settle::load(cx, record).await?;
+    let reports = arrivals
+        .reports
+        .into_iter()
+        .map(|it| ArrivedItem::report(it.app, it.error_id, it.blobs));
+    let installs = arrivals
+        .installs
+        .into_iter()
+        .map(|(app, install)| ArrivedItem::install(app, install));
+    Ok(Arrived {
+        items: reports.chain(installs).collect(),
+        total: arrivals.total,
+        failed: arrivals.failed,
+    })
+}
+
+async fn exceptions(cx: Context<'_>, record: &Record) -> Result<Vec<SetupException>, StageError> {
+    let setups = setup::load(cx.app, record).await?;
+    let exceptions = setups.into_iter().flat_map(|setup| {
+        let app = setup.app;
+        setup
+            .exceptions
+            .into_iter()
+            .map(move |text| SetupException {
+                app: app.clone(),
+                text,
+            })
+    });
+    Ok(exceptions.collect())
+}
+
+/// Things that are missing, counted by what and why.
+#[derive(Debug, Default)]
+struct Missing(BTreeMap<(String, String), u64>);
+
+impl Missing {
+    fn add(&mut self, what: &str, reason: &str) {
+        *self
+            .0
+            .entry((what.to_owned(), reason.to_owned()))
+            .or_default() += 1;
+    }
+
+    fn into_list(self) -> Vec<LeftOut> {
+        self.0
+            .into_iter()
+            .map(|((what, reason), count)| LeftOut {
+                what,
+                reason,
+                count,
+            })
+            .collect()
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::stages::acting::{Fate, Items};
+use crate::report::{ItemOutcome, Outcome};
+use crate::stages::acting::{Fate, Items, Work};
 use crate::stages::block::BlockItem;
-use crate::stages::collect::CollectItem;
+use crate::stages::collect::{CollectItem, Collected};
 use crate::stages::delete::DeleteItem;
 use crate::stages::{Context, StageError};
 use crate::workflow::{Record, Step};
@@ -15,44 +15,76 @@ use crate::workflow::{Record, Step};
 /// Slices that are read at once.
 const PARALLEL: u32 = 16;
 
-/// What became of one item.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Became {
-    /// The step that acted on it.
-    pub(super) step: Step,
-    /// Its fate.
-    pub(super) fate: Fate,
-    /// What else is to be said of it.
-    pub(super) detail: Option<String>,
+/// Outcomes by item ID, and what was collected of each report of an export.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    pub(super) items: BTreeMap<String, ItemOutcome>,
+    pub(super) collected: BTreeMap<String, Collected>,
+    /// Reports that App Center did not give, with the reason.
+    pub(super) refused: BTreeMap<String, String>,
 }
 
-/// An item with the plan's ID.
-trait Identified {
-    fn id(&self) -> &str;
-}
-
-macro_rules! identified {
-    ($($item:ty),*) => { $(impl Identified for $item { fn id(&self) -> &str { &self.id } })* };
-}
-identified!(BlockItem, DeleteItem, CollectItem);
-
-/// Reads every outcome of the current run, by item ID.
-pub(super) async fn load(
-    cx: Context<'_>,
-    record: &Record,
-) -> Result<BTreeMap<String, Became>, StageError> {
-    let mut all = BTreeMap::new();
-    step::<BlockItem>(cx, record, Step::Block, &mut all).await?;
-    step::<DeleteItem>(cx, record, Step::Delete, &mut all).await?;
-    step::<CollectItem>(cx, record, Step::Collect, &mut all).await?;
+/// Reads every outcome of the current run.
+pub(super) async fn load(cx: Context<'_>, record: &Record) -> Result<Outcomes, StageError> {
+    let mut all = Outcomes::default();
+    each(cx, record, Step::Block, |work: Work<BlockItem>| {
+        let outcome = match work.fate {
+            Some(Fate::Done | Fate::AlreadyGone) => Outcome::Blocked,
+            other => undone(other),
+        };
+        all.items.insert(work.item.id, outcome.into());
+    })
+    .await?;
+    each(cx, record, Step::Delete, |work: Work<DeleteItem>| {
+        let outcome = match work.fate {
+            Some(Fate::Done) => Outcome::Deleted,
+            Some(Fate::AlreadyGone) => Outcome::AlreadyGone,
+            other => undone(other),
+        };
+        all.items.insert(work.item.id, outcome.into());
+    })
+    .await?;
+    each(
+        cx,
+        record,
+        Step::Collect,
+        |work: Work<CollectItem>| match work.fate {
+            Some(Fate::Done) => {
+                let collected = work.detail.as_deref().map(serde_json::from_str);
+                let collected = collected.and_then(Result::ok).unwrap_or_default();
+                all.collected.insert(work.item.id, collected);
+            }
+            Some(Fate::AlreadyGone) => {
+                let reason = "App Center has it no longer".to_owned();
+                all.refused.insert(work.item.id, reason);
+            }
+            Some(Fate::Failed(reason)) => {
+                all.refused.insert(work.item.id, reason);
+            }
+            None => {
+                let reason = "it was not fetched".to_owned();
+                all.refused.insert(work.item.id, reason);
+            }
+        },
+    )
+    .await?;
     Ok(all)
 }
 
-async fn step<T: DeserializeOwned + Identified>(
+fn undone(fate: Option<Fate>) -> Outcome {
+    match fate {
+        Some(Fate::Failed(reason)) => Outcome::Failed { reason },
+        _ => Outcome::NotAttempted {
+            reason: "its slice ended before it".to_owned(),
+        },
+    }
+}
+
+async fn each<T: DeserializeOwned>(
     cx: Context<'_>,
     record: &Record,
     step: Step,
-    all: &mut BTreeMap<String, Became>,
+    mut take: impl FnMut(Work<T>),
 ) -> Result<(), StageError> {
     let store = &cx.app.store;
     let Some(root) = store.root(&record.id, record.run, step).await? else {
@@ -63,17 +95,7 @@ async fn step<T: DeserializeOwned + Identified>(
         let reads = (first..last).map(|n| store.slice(&record.id, record.run, step, n));
         for slice in futures::future::join_all(reads).await {
             let items: Items<T> = slice?.body()?;
-            for work in items.items {
-                let fate = work
-                    .fate
-                    .unwrap_or(Fate::Failed("it was not attempted".to_owned()));
-                let became = Became {
-                    step,
-                    fate,
-                    detail: work.detail,
-                };
-                all.insert(work.item.id().to_owned(), became);
-            }
+            items.items.into_iter().for_each(&mut take);
         }
     }
     Ok(())

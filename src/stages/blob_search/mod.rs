@@ -73,7 +73,19 @@ pub(super) async fn cut(
     if step == Step::Recheck {
         needles::prepare_recheck(cx, record).await?;
     }
-    let memo = days::discover(cx, &setups).await?;
+    let memo = match step {
+        // What the first pass found is looked up in the same days that it searched.
+        Step::Link | Step::Widen => {
+            let root = cx
+                .app
+                .store
+                .root(&record.id, record.run, Step::Find)
+                .await?;
+            let memo = root.map(|root| serde_json::from_value(root.memo).unwrap_or_default());
+            memo.ok_or_else(|| StageError::permanent("the first pass was not stored"))?
+        }
+        _ => days::discover(cx, &setups).await?,
+    };
     let since = match step {
         Step::Recheck => Some(
             search_began(record)

@@ -50,6 +50,7 @@ pub fn of(setups: &[AppSetup], days: &[Day], now: Timestamp) -> BTreeMap<String,
         coverage.first_day = with_data.first().copied();
         coverage.last_day = with_data.last().copied();
         coverage.gaps = gaps(setup, &with_data, now);
+        coverage.notes.extend(beginning(setup, &with_data));
         if with_data.is_empty() {
             coverage
                 .notes
@@ -65,8 +66,7 @@ fn extend(named: &mut Vec<Unreadable>, more: &[Unreadable]) {
     named.extend(more.iter().take(room).cloned());
 }
 
-/// Gaps that evidence shows: whole empty days between days with data; days since the export stopped; days before its
-/// backfill. A minute without a folder is no gap: nothing happened in it.
+/// Gaps that evidence shows: whole empty days between days with data; days since the export stopped. A minute without a folder is no gap: nothing happened in it.
 fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
     let mut gaps = Vec::new();
     for pair in days.windows(2) {
@@ -97,21 +97,21 @@ fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
             ),
         });
     }
-    if let (Some(created), Some(first)) = (export.created_at, days.first()) {
-        let created = created.to_zoned(TimeZone::UTC).date();
-        let backfilled = created.saturating_sub(BACKFILL_DAYS.days());
-        if *first >= backfilled && *first > created.saturating_sub((BACKFILL_DAYS + 1).days()) {
-            gaps.push(Gap {
-                from: backfilled.yesterday().unwrap_or(backfilled),
-                to: backfilled.yesterday().unwrap_or(backfilled),
-                evidence: format!(
-                    "the export configuration was created on {created}; it writes at most {BACKFILL_DAYS} days before that, and nothing older is in the archive"
-                ),
-            });
-        }
-    }
     gaps.retain(|gap| gap.from <= gap.to);
     gaps
+}
+
+/// What the creation of the export says about how far back the archive can reach.
+fn beginning(setup: &AppSetup, days: &[Date]) -> Option<String> {
+    let created = setup.export.as_ref()?.created_at?;
+    let created = created.to_zoned(TimeZone::UTC).date();
+    let backfilled = created.saturating_sub(BACKFILL_DAYS.days());
+    let is_all = days.first().is_none_or(|first| *first >= backfilled);
+    is_all.then(|| {
+        format!(
+            "the export configuration was created on {created} and writes at most {BACKFILL_DAYS} days before that: nothing older can be in the archive"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -174,9 +174,12 @@ mod tests {
             check(&setup("enabled", "2020-01-01T00:00:00Z"), &days[..2]),
             []
         );
+        let created = setup("Enabled", "2026-01-20T00:00:00Z");
+        assert_eq!(check(&created, &days[..1]), []);
+        assert!(beginning(&created, &["2026-01-01".parse().expect("a day")]).is_some());
         assert_eq!(
-            check(&setup("Enabled", "2026-01-20T00:00:00Z"), &days[..1]),
-            [gap("2025-12-22", "2025-12-22")]
+            beginning(&created, &["2025-01-01".parse().expect("a day")]),
+            None
         );
     }
 }

@@ -126,8 +126,12 @@ pub fn items(
     items.rows.extend(loose_rows(app, findings));
     for (key, report) in &findings.reports {
         let install = report.install.and_then(|id| verdicts.get(&id));
-        if install.is_none() && !report.named.exact && !report.named.weak && !report.mentions {
-            // Found by a link only, and what it links to is not the person's.
+        let is_of_person = report
+            .install
+            .and_then(|id| findings.installs.get(&id))
+            .is_some_and(|install| install.given || install.named.exact);
+        if !is_of_person && !report.named.exact && !report.named.weak && !report.mentions {
+            // Found by a link only, or on an install that only a term found: nothing says that it is the person's.
             continue;
         }
         let Some((group_id, error_id)) = ids.get(key) else {

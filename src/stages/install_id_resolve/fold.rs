@@ -220,13 +220,14 @@ impl Findings {
         }
     }
 
-    /// Installs that were found and not searched for yet.
+    /// Installs that are the person's and were not searched for yet. One that only a term or token found is held
+    /// whatever else it shows, so nothing more of it is looked for.
     #[must_use]
     pub fn new_installs(&self, searched: &[InstallId]) -> Vec<InstallId> {
         self.installs
-            .keys()
-            .filter(|id| !searched.contains(id))
-            .copied()
+            .iter()
+            .filter(|(id, install)| install.named.exact && !searched.contains(id))
+            .map(|(id, _install)| *id)
             .collect()
     }
 

@@ -63,9 +63,9 @@ const ONLY: &[(&str, &str, &[&str], &str)] = &[
         "an irreversible call needs the gate of its request",
     ),
     (
-        "&Open,",
-        "src/",
-        &["src/appcenter/tests/"],
+        "&Open",
+        "src/stages/",
+        &[],
         "an irreversible call needs the gate of its request",
     ),
 ];

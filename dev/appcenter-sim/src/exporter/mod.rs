@@ -1,8 +1,8 @@
 //! The exporter: configurations, and the blobs that they bring into being.
 
-mod payload;
+pub(crate) mod payload;
 mod plan;
-mod rows;
+pub(crate) mod rows;
 mod storage;
 
 use jiff::{SignedDuration, Timestamp};

@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::world::{BlobIds, KeyCase, Shape};
 
 /// A report as an object.
-pub(super) fn report(state: &State, report: usize) -> Value {
+pub(crate) fn report(state: &State, report: usize) -> Value {
     let Parts {
         report: it,
         group,
@@ -85,7 +85,7 @@ fn cased(case: KeyCase, key: &str) -> String {
 }
 
 /// Reports as the text of one blob.
-pub(super) fn text(shape: Shape, values: &[Value]) -> String {
+pub(crate) fn text(shape: Shape, values: &[Value]) -> String {
     match (shape, values) {
         (Shape::Object, [value]) => value.to_string(),
         (Shape::Lines, values) => values.iter().map(|it| format!("{it}\n")).collect(),

@@ -25,7 +25,7 @@ struct Row<'a> {
 }
 
 /// The row of an event.
-pub(super) fn event(state: &State, event: usize) -> Value {
+pub(crate) fn event(state: &State, event: usize) -> Value {
     let it = &state.world.events[event];
     let properties = if it.properties.is_empty() {
         "None".to_owned()
@@ -57,7 +57,7 @@ pub(super) fn event(state: &State, event: usize) -> Value {
 }
 
 /// The row of a crash or a handled error; `link` leads to its blob.
-pub(super) fn report(state: &State, report: usize, link: &str) -> Value {
+pub(crate) fn report(state: &State, report: usize, link: &str) -> Value {
     let it = &state.world.reports[report];
     let group = &state.world.groups[it.group];
     let style = &state.world.apps[group.app].style;
@@ -84,7 +84,7 @@ pub(super) fn report(state: &State, report: usize, link: &str) -> Value {
 }
 
 /// The row of an attachment; `link` leads to its blob.
-pub(super) fn attachment(
+pub(crate) fn attachment(
     state: &State,
     report: usize,
     attachment: &Attachment,

@@ -89,6 +89,7 @@ fn list(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let after = call.query("$token").unwrap_or("");
     let mut page: Vec<usize> = state
         .reports_of(group)
+        .filter(|it| state.world.reports[*it].error_id.as_str() > after)
         .filter(|it| {
             let at = state.world.reports[*it].at;
             state.quirks.lists_ignore_window || (start..=end).contains(&at)
@@ -99,7 +100,6 @@ fn list(state: &mut State, call: &Call) -> Result<Reply, Failure> {
             call.query("model").is_none_or(|it| it == device.model)
                 && call.query("os").is_none_or(|it| it == os)
         })
-        .filter(|it| state.world.reports[*it].error_id.as_str() > after)
         .take(top + 1)
         .collect();
     let has_more = page.len() > top;
@@ -191,7 +191,7 @@ pub(crate) fn download(state: &State, path: &str) -> Option<Reply> {
     match (segments.next()?, segments.next()?, segments.next()) {
         ("crashes", name, None) => {
             let guid: uuid::Uuid = name.strip_suffix(".json")?.parse().ok()?;
-            let found = state.world.reports.iter().position(|it| it.guid == guid);
+            let found = state.world.by_guid.get(&guid).copied();
             let report = found.filter(visible)?;
             let raw = render::raw_log(state, report).to_string();
             Some(Reply::file("application/octet-stream", raw.into_bytes()))
@@ -199,7 +199,7 @@ pub(crate) fn download(state: &State, path: &str) -> Option<Reply> {
         ("attachments", guid, Some(id)) => {
             let guid: uuid::Uuid = guid.parse().ok()?;
             let id: uuid::Uuid = id.parse().ok()?;
-            let found = state.world.reports.iter().position(|it| it.guid == guid);
+            let found = state.world.by_guid.get(&guid).copied();
             let report = &state.world.reports[found.filter(visible)?];
             let attachment = report.attachments.iter().find(|it| it.id == id)?;
             Some(Reply::file(

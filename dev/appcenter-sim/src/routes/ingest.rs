@@ -143,7 +143,8 @@ fn take(state: &mut State, app: usize, install: Uuid, log: &Value) -> Option<()>
                 return None;
             }
             let id = log["id"].as_str()?.parse().ok()?;
-            let report = state.world.reports.iter_mut().find(|it| it.guid == guid)?;
+            let report = *state.world.by_guid.get(&guid)?;
+            let report = &mut state.world.reports[report];
             report.attachments.push(Attachment {
                 id,
                 file_name: log["fileName"].as_str().unwrap_or("").to_owned(),

@@ -58,7 +58,7 @@ pub(super) fn report_by_crash_id(state: &State, call: &Call) -> Result<usize, Fa
     let id = call.param("crash_id");
     let by_legacy = || {
         let id: uuid::Uuid = id.parse().ok()?;
-        state.world.reports.iter().position(|it| it.legacy_id == id)
+        state.world.by_guid.get(&id).copied()
     };
     let found = state.world.by_error_id.get(id).copied().or_else(by_legacy);
     found

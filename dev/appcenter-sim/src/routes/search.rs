@@ -90,7 +90,14 @@ fn search_groups(state: &mut State, call: &Call) -> Result<Reply, Failure> {
 fn search_errors(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let page = page(state, call)?;
     let wanted = call.query("q").unwrap_or("*").to_lowercase();
-    let mut hits: Vec<usize> = (0..state.world.reports.len())
+    // A report's GUID is what most searches look for; the index saves the walk over all reports.
+    let by_guid = wanted.parse().ok().map(|guid: uuid::Uuid| {
+        let found = state.world.by_guid.get(&guid).copied();
+        found.into_iter().collect::<Vec<usize>>()
+    });
+    let candidates = by_guid.unwrap_or_else(|| (0..state.world.reports.len()).collect());
+    let mut hits: Vec<usize> = candidates
+        .into_iter()
         .filter(|it| {
             let Parts {
                 report,

@@ -248,7 +248,10 @@ fn expected(world: &World, entry: &ExpectedEntry) -> anyhow::Result<Expected> {
     Ok(expected)
 }
 
-fn attachments(world: &World, reports: &BTreeSet<AppReport>) -> BTreeSet<(String, String)> {
+pub(super) fn attachments(
+    world: &World,
+    reports: &BTreeSet<AppReport>,
+) -> BTreeSet<(String, String)> {
     let mut names = BTreeSet::new();
     for report in reports {
         let Some(index) = world.by_error_id.get(&report.error) else {

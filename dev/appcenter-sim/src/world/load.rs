@@ -36,6 +36,7 @@ pub(super) fn load(text: &str, epoch: Timestamp) -> anyhow::Result<World> {
         test_runs: Vec::new(),
         requests: Vec::new(),
         by_error_id: HashMap::new(),
+        by_guid: HashMap::new(),
     };
     for entry in file.app {
         let app = app(&world.seed, entry, &file.export);

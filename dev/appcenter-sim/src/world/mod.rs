@@ -5,6 +5,8 @@ mod file;
 mod fill;
 mod generate;
 mod load;
+#[cfg(test)]
+mod oracle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct World {
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) requests: Vec<ExpectedRequest>,
     pub(crate) by_error_id: HashMap<String, usize>,
+    /// Reports by the SDK's log ID, and by the legacy ID.
+    pub(crate) by_guid: HashMap<Uuid, usize>,
 }
 
 /// One app of the owner.
@@ -194,6 +198,19 @@ impl World {
         DEMO
     }
 
+    /// The same world with blobs that look otherwise; expected results stay as they are.
+    #[must_use]
+    pub fn with_export(mut self, style: &ExportStyle) -> Self {
+        for app in &mut self.apps {
+            let upper = style.upper_install_ids.or(app.style.upper_install_ids);
+            app.style = ExportStyle {
+                upper_install_ids: upper,
+                ..style.clone()
+            };
+        }
+        self
+    }
+
     /// Makes a large world from a few numbers.
     ///
     /// # Errors
@@ -291,11 +308,14 @@ impl World {
     /// Sorts the groups' reports and fills the indexes; to be called after reports were added in bulk.
     pub(crate) fn index(&mut self) {
         self.by_error_id.clear();
+        self.by_guid.clear();
         for group in &mut self.groups {
             group.reports.clear();
         }
         for (index, report) in self.reports.iter().enumerate() {
             self.by_error_id.insert(report.error_id.clone(), index);
+            self.by_guid.insert(report.guid, index);
+            self.by_guid.insert(report.legacy_id, index);
             self.groups[report.group].reports.push(index);
         }
         let reports = &self.reports;
@@ -310,6 +330,8 @@ impl World {
     pub(crate) fn add_report(&mut self, report: Report) -> usize {
         let index = self.reports.len();
         self.by_error_id.insert(report.error_id.clone(), index);
+        self.by_guid.insert(report.guid, index);
+        self.by_guid.insert(report.legacy_id, index);
         let list = &mut self.groups[report.group].reports;
         let reports = &self.reports;
         let place = list.partition_point(|it| reports[*it].error_id < report.error_id);

@@ -1,0 +1,339 @@
+//! The chain driven in this process: messages are taken from the real queues and given to the dispatcher one by one.
+//!
+//! It stands in for the host where a test must end invocations at an exact write, run everything twice, or fail every
+//! call: hundreds of whole requests, without a process each.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use appcenter_dsr::app::App;
+use appcenter_dsr::clock::{Clock, ShiftedClock};
+use appcenter_dsr::config::Config;
+use appcenter_dsr::domain::RequestId;
+use appcenter_dsr::host::dispatch;
+use appcenter_dsr::stages::decide::Decision;
+use appcenter_dsr::stages::{self, Context, decide, intake, planned, sweep};
+use appcenter_dsr::work::Probe;
+use appcenter_dsr::workflow::stage::Trigger;
+use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
+use appcenter_sim::{Sim, World};
+use azure_storage_queue::models::QueueClientReceiveMessagesOptions;
+use azurite::Account;
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::harness::azurite;
+
+/// Ends an invocation before or after the n-th write of a run, once.
+#[derive(Debug)]
+pub(crate) struct KillAt {
+    /// Which write, from 0; none counts only.
+    pub(crate) nth: Option<usize>,
+    /// Whether the write still happens.
+    pub(crate) done: bool,
+    writes: AtomicUsize,
+    names: Mutex<Vec<String>>,
+}
+
+impl KillAt {
+    pub(crate) fn new(nth: Option<usize>, done: bool) -> Arc<Self> {
+        Arc::new(Self {
+            nth,
+            done,
+            writes: AtomicUsize::new(0),
+            names: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The writes so far, by name.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.lock().expect("no panic").clone()
+    }
+}
+
+impl Probe for KillAt {
+    fn lives(&self, write: &str, done: bool) -> bool {
+        let n = if done {
+            self.writes.load(Ordering::SeqCst) - 1
+        } else {
+            self.names.lock().expect("no panic").push(write.to_owned());
+            self.writes.fetch_add(1, Ordering::SeqCst)
+        };
+        !(self.nth == Some(n) && self.done == done)
+    }
+}
+
+/// What disturbs a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Disturb {
+    /// Every message is worked on this many times.
+    pub(crate) deliveries: usize,
+    /// Where it is killed.
+    pub(crate) probe: Arc<KillAt>,
+}
+
+impl Disturb {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            deliveries: 1,
+            probe: KillAt::new(None, false),
+        }
+    }
+}
+
+/// A world, its archive, and the chain over them.
+pub(crate) struct Pump {
+    pub(crate) sim: Sim,
+    pub(crate) account: Account,
+    pub(crate) clock: Arc<ShiftedClock>,
+    settings: HashMap<String, String>,
+    _azurite: Arc<azurite::Azurite>,
+}
+
+impl Pump {
+    /// Starts a simulator over a world and writes its archive into an account of its own.
+    pub(crate) async fn start(world: World) -> anyhow::Result<Self> {
+        let azurite = azurite().await;
+        let account = azurite.account();
+        let sim = Sim::start(world, appcenter_sim::Options::default()).await?;
+        sim.export_now(&account.connection_string()).await?;
+        let downloads = sim.downloads_url();
+        let settings = [
+            ("AzureWebJobsStorage", account.connection_string()),
+            ("APPCENTER_API_URL", sim.url()),
+            ("APPCENTER_API_TOKEN", sim.token().to_owned()),
+            (
+                "APPCENTER_DOWNLOAD_HOSTS",
+                downloads
+                    .trim_start_matches("http://")
+                    .trim_end_matches('/')
+                    .to_owned(),
+            ),
+            ("APPCENTER_RATE_BUDGET", "60000/300s".to_owned()),
+            ("RETRY_FIRST_SECONDS", "1".to_owned()),
+            ("RETRY_LONGEST_SECONDS", "1".to_owned()),
+            ("SLICE_ITEMS", "2".to_owned()),
+        ];
+        Ok(Self {
+            sim,
+            account,
+            clock: Arc::new(ShiftedClock::default()),
+            settings: settings
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            _azurite: azurite,
+        })
+    }
+
+    /// Changes a setting.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The application as a fresh process has it.
+    pub(crate) fn app(&self, probe: Arc<KillAt>) -> anyhow::Result<App> {
+        let config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Ok(App::with_probe(config, clock, probe)?)
+    }
+
+    /// Files a request as the HTTP function does; a kill is followed by the caller's second try.
+    pub(crate) async fn submit(
+        &self,
+        document: &Value,
+        disturb: &Disturb,
+    ) -> anyhow::Result<RequestId> {
+        let body = document.to_string();
+        for _ in 0..3 {
+            let app = self.app(Arc::clone(&disturb.probe))?;
+            let cx = Context::new(&app);
+            let Ok(accepted) = intake::run(cx, body.as_bytes()).await else {
+                continue;
+            };
+            let record = accepted.record();
+            let id = record.id.clone();
+            if !accepted.is_to_start() {
+                return Ok(id);
+            }
+            if dispatch::advance(cx, &id, record.run, Event::Accepted)
+                .await
+                .is_ok()
+            {
+                return Ok(id);
+            }
+        }
+        bail!("the request was not accepted")
+    }
+
+    /// Works on messages until the request is at rest: it awaits approval, or has ended and nothing is left to do.
+    pub(crate) async fn drive(&self, id: &RequestId, disturb: &Disturb) -> anyhow::Result<Record> {
+        let mut app = Arc::new(self.app(Arc::clone(&disturb.probe))?);
+        let end = Instant::now() + Duration::from_secs(90);
+        let mut quiet = Instant::now();
+        loop {
+            let mut worked = 0;
+            for function in Function::ALL {
+                if function.trigger() == Trigger::Queue {
+                    worked += self.work_on(&mut app, *function, disturb).await?;
+                }
+            }
+            if worked > 0 {
+                quiet = Instant::now();
+                continue;
+            }
+            let record = self.record(id).await?;
+            if record.status == Status::AwaitingApproval || record.status.is_ended() {
+                return Ok(record);
+            }
+            // A kill can lose the one message there was: then a sweep, later, wakes the request.
+            if quiet.elapsed() > Duration::from_millis(2500) {
+                self.clock.advance(Duration::from_secs(3600));
+                let fresh = self.app(Arc::clone(&disturb.probe))?;
+                let cx = Context::new(&fresh);
+                if let Ok(swept) = sweep::run(cx).await {
+                    drop(dispatch::after_sweep(cx, swept).await);
+                }
+                quiet = Instant::now();
+            }
+            if Instant::now() > end {
+                bail!("the request does not move on: {record:#?}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn work_on(
+        &self,
+        app: &mut Arc<App>,
+        function: Function,
+        disturb: &Disturb,
+    ) -> anyhow::Result<usize> {
+        let queue = self.account.queue(function.name())?;
+        let options = QueueClientReceiveMessagesOptions {
+            number_of_messages: Some(16),
+            visibility_timeout: Some(30),
+            ..QueueClientReceiveMessagesOptions::default()
+        };
+        let received = match queue.receive_messages(Some(options)).await {
+            Ok(received) => received.into_model()?,
+            // Nothing was ever sent there.
+            Err(_) => return Ok(0),
+        };
+        let messages = received.items.unwrap_or_default();
+        let count = messages.len();
+        for message in messages {
+            let id = message.message_id.context("an ID")?;
+            let receipt = message.pop_receipt.context("a receipt")?;
+            let text = message.message_text.context("a text")?;
+            let text = base64::engine::general_purpose::STANDARD.decode(text)?;
+            let parsed = Message::parse(std::str::from_utf8(&text)?)
+                .map_err(|reason| anyhow::anyhow!("{reason}"))?;
+            let mut is_done = true;
+            for _ in 0..disturb.deliveries {
+                if dispatch::invoke(app, parsed.clone()).await.is_err() {
+                    is_done = false;
+                    *app = Arc::new(self.app(Arc::clone(&disturb.probe))?);
+                    break;
+                }
+            }
+            if is_done {
+                queue.delete_message(&id, &receipt, None).await?;
+            } else {
+                queue.update_message(&id, &receipt, 0, None).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes a decision as the HTTP function does; a kill is followed by the caller's second try.
+    pub(crate) async fn decide(
+        &self,
+        id: &RequestId,
+        decision: Decision,
+        body: &Value,
+        disturb: &Disturb,
+    ) -> anyhow::Result<()> {
+        let mut last = String::new();
+        for _ in 0..3 {
+            let app = self.app(Arc::clone(&disturb.probe))?;
+            let cx = Context::new(&app);
+            match decide::run(cx, id, decision, body.to_string().as_bytes()).await {
+                Ok(decided) => {
+                    if dispatch::send_all(cx, &decided.messages).await.is_err() {
+                        continue;
+                    }
+                    if decided.record.status.is_ended()
+                        && sweep::close(cx, &decided.record).await.is_err()
+                    {
+                        continue;
+                    }
+                    return Ok(());
+                }
+                Err(refusal) => last = format!("{refusal:?}"),
+            }
+        }
+        bail!("the decision was refused: {last}")
+    }
+
+    /// Approves the plan as it stands.
+    pub(crate) async fn approve(&self, id: &RequestId, disturb: &Disturb) -> anyhow::Result<()> {
+        let record = self.record(id).await?;
+        let plan = record.plan.context("a plan")?;
+        let mut body = serde_json::json!({ "plan_sha256": plan.sha256, "approver": "a tester" });
+        if let Some(large) = plan.large {
+            body["confirm_large"] = large.confirm_large.into();
+        }
+        self.decide(id, Decision::Approve, &body, disturb).await
+    }
+
+    /// Files a request and drives it to its end, approving its plan.
+    pub(crate) async fn run(&self, document: &Value, disturb: &Disturb) -> anyhow::Result<Record> {
+        let id = self.submit(document, disturb).await?;
+        let record = self.drive(&id, disturb).await?;
+        if record.status == Status::AwaitingApproval {
+            self.approve(&id, disturb).await?;
+            return self.drive(&id, disturb).await;
+        }
+        Ok(record)
+    }
+
+    /// A request's record.
+    pub(crate) async fn record(&self, id: &RequestId) -> anyhow::Result<Record> {
+        let app = self.app(KillAt::new(None, false))?;
+        let loaded = app
+            .store
+            .record(id)
+            .await?
+            .context("the request is stored")?;
+        Ok(loaded.record)
+    }
+
+    /// A request's plan.
+    pub(crate) async fn plan(&self, record: &Record) -> anyhow::Result<Value> {
+        let app = self.app(KillAt::new(None, false))?;
+        let (plan, _bytes) = planned::read_plan(Context::new(&app), record).await?;
+        Ok(serde_json::to_value(plan)?)
+    }
+
+    /// A request's report.
+    pub(crate) async fn report(&self, record: &Record) -> anyhow::Result<Value> {
+        let app = self.app(KillAt::new(None, false))?;
+        let bytes = stages::requests::report(Context::new(&app), &record.id, "json").await?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// Blobs of the work container under a prefix.
+    pub(crate) async fn blobs(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let app = self.app(KillAt::new(None, false))?;
+        let mut listing = app.store.container().list(prefix);
+        let mut names = Vec::new();
+        while let Some(page) = listing.next_page().await? {
+            names.extend(page.into_iter().map(|entry| entry.name));
+        }
+        Ok(names)
+    }
+}
