@@ -4,3 +4,4 @@ mod flow;
 mod harness;
 mod kills;
 mod pump;
+mod tidy;
