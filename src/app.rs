@@ -12,7 +12,7 @@ use crate::budget::{BudgetSpec, SharedBudget};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::storage::{Account, AccountSettings, Container, Created};
-use crate::work::{NoProbe, Probe, Store, names};
+use crate::work::{NoProbe, Probe, Readings, Store, names};
 
 /// The application.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct App {
     budget: Arc<dyn Budget>,
     client: OnceLock<Client>,
     hmac_key: tokio::sync::OnceCell<Vec<u8>>,
+    /// Reads of records before irreversible calls.
+    pub readings: Readings,
 }
 
 /// Why the application cannot start.
@@ -86,6 +88,7 @@ impl App {
             budget: Arc::new(budget),
             client: OnceLock::new(),
             hmac_key: tokio::sync::OnceCell::new(),
+            readings: Readings::default(),
             config,
             clock,
         })

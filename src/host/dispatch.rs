@@ -424,7 +424,7 @@ pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) ->
             if record.run != run {
                 return Err(None);
             }
-            next(record, event.clone(), now).map_err(|_illegal| Some(record.clone()))
+            next(record, event.clone(), now).map_err(|_illegal| Some(Box::new(record.clone())))
         })
         .await?;
     match updated {
