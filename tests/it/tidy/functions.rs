@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::{entries, quoted, read, root, table};
 
 /// What lies beside the stages and is not one, with the reason.
-const HELPERS: [(&str, &str); 3] = [
+const HELPERS: [(&str, &str); 4] = [
     ("acting", "what block, delete and collect share"),
+    ("gate", "the look at the record before irreversible calls"),
     (
         "planned",
         "how the stored plan is read by whoever acts on it",
