@@ -2,5 +2,6 @@
 
 mod flow;
 mod harness;
+mod host_protocol;
 mod kills;
 mod pump;
