@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::env::{ARCHIVE_STORAGE, Setting, WORK_STORAGE};
 use crate::config::{self, Config};
 use crate::storage::{Account, AccountSettings, Container, Created};
-use crate::work::{NoProbe, Probe, Store, names};
+use crate::work::{NoProbe, Probe, Readings, Store, names};
 
 /// The application.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct App {
     budget: Arc<dyn Budget>,
     client: OnceLock<Client>,
     hmac_key: tokio::sync::OnceCell<Vec<u8>>,
+    /// Reads of records before irreversible calls.
+    pub readings: Readings,
 }
 
 /// Why the application cannot start.
@@ -97,6 +99,7 @@ impl App {
             budget: Arc::new(budget),
             client: OnceLock::new(),
             hmac_key: tokio::sync::OnceCell::new(),
+            readings: Readings::default(),
             config,
             clock,
         })

@@ -32,7 +32,7 @@ impl Reason {
 }
 
 /// Which part of the archive a blob is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
     /// `logs.v1.data`: rows.
@@ -48,20 +48,20 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Tells it from a blob's name.
+    /// Tells it from a blob's name: by its folders, in any case. A file of a report may itself be called `logs`.
     #[must_use]
     pub fn of(blob: &str) -> Self {
-        let has = |part: &str| blob.split('/').any(|segment| segment == part);
-        if has("attachments") {
+        let (folders, file) = blob.rsplit_once('/').unwrap_or(("", blob));
+        let is_below = |folder: &str| folders.split('/').any(|it| it.eq_ignore_ascii_case(folder));
+        if is_below("attachments") {
             Self::Attachments
-        } else if has("crashes") {
+        } else if is_below("crashes") {
             Self::Crashes
-        } else if has("errors") {
+        } else if is_below("errors") {
             Self::Errors
-        } else if blob
-            .rsplit('/')
-            .next()
-            .is_some_and(|name| name.starts_with("logs"))
+        } else if file
+            .get(..4)
+            .is_some_and(|it| it.eq_ignore_ascii_case("logs"))
         {
             Self::Logs
         } else {
@@ -155,7 +155,21 @@ mod tests {
             ("app/2026/11/20/09/03/crashes/25-a.json", Stream::Crashes),
             ("2026/11/20/09/03/errors/25-a.json", Stream::Errors),
             ("2026/11/20/09/03/attachments/25-a/7", Stream::Attachments),
+            ("2026/11/20/09/03/Errors/25-a.json", Stream::Errors),
+            (
+                "2026/11/20/09/03/errors/25-a/attachments/7",
+                Stream::Attachments,
+            ),
+            (
+                "2026/11/20/09/03/attachments/25-a/logs.txt",
+                Stream::Attachments,
+            ),
+            ("2026/11/20/09/03/LOGS.v1.data", Stream::Logs),
+            ("logs.v1.data", Stream::Logs),
             ("2026/11/20/09/03/else", Stream::Other),
+            ("2026/11/20/09/03/crashes", Stream::Other),
+            ("2026/11/20/09/03/löglogs", Stream::Other),
+            ("", Stream::Other),
         ] {
             assert_eq!(Stream::of(blob), expected, "{blob}");
         }

@@ -6,15 +6,11 @@
 use std::future::Future;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Outcome, StageError};
-use crate::appcenter::Gate;
-use crate::domain::RequestId;
-use crate::work::{Error, Slice, SliceEnd};
-use crate::workflow::Step;
+use crate::work::{Slice, SliceEnd};
 
 /// Items whose calls are in flight at once.
 pub const IN_FLIGHT: usize = 8;
@@ -77,6 +73,19 @@ impl<T> Items<T> {
         Self { items }
     }
 
+    /// The next items without a fate.
+    fn wave(&self) -> Vec<usize> {
+        let open = (0..self.items.len()).filter(|n| self.items[*n].fate.is_none());
+        open.take(WAVE).collect()
+    }
+
+    /// Notes that calls for these items may be made from now on; whether they may have been made before, for each.
+    fn attempt(&mut self, wave: &[usize]) -> Vec<bool> {
+        wave.iter()
+            .map(|n| std::mem::replace(&mut self.items[*n].attempted, true))
+            .collect()
+    }
+
     /// The slice's end as its items tell it.
     #[must_use]
     pub fn end(&self) -> SliceEnd {
@@ -115,26 +124,14 @@ where
     Fut: Future<Output = Fated>,
 {
     let mut items: Items<T> = slice.body()?;
-    loop {
-        let open: Vec<usize> = (0..items.items.len())
-            .filter(|n| items.items[*n].fate.is_none())
-            .take(WAVE)
-            .collect();
-        if open.is_empty() {
-            return Ok(Outcome::Over(items.end()));
-        }
-        if cx.is_out_of_time() {
-            return Ok(Outcome::Continue);
-        }
-        let before: Vec<bool> = open.iter().map(|n| items.items[*n].attempted).collect();
-        if before.contains(&false) {
-            for n in &open {
-                items.items[*n].attempted = true;
-            }
-            slice.set_body(&items)?;
-            cx.app.store.save_slice(slice).await?;
-        }
-        let calls = open.iter().zip(before).map(|(n, attempted)| {
+    let mut wave = items.wave();
+    let mut before = items.attempt(&wave);
+    if before.contains(&false) {
+        slice.set_body(&items)?;
+        cx.app.store.save_slice(slice).await?;
+    }
+    while !wave.is_empty() {
+        let calls = wave.iter().zip(before).map(|(n, attempted)| {
             let call = act(items.items[*n].item.clone(), attempted);
             async move { (*n, call.await) }
         });
@@ -143,31 +140,38 @@ where
             .collect()
             .await;
         let mut stopped = None;
-        let mut progress = false;
         for (n, fated) in fates {
-            match fated {
-                Ok((fate, detail)) => {
-                    progress = true;
-                    items.items[n].fate = Some(fate);
-                    items.items[n].detail = detail;
+            let (fate, detail) = match fated {
+                Ok(fated) => fated,
+                Err(StageError::Permanent { reason }) => (Fate::Failed(reason), None),
+                Err(error) => {
+                    stopped = Some(worse(stopped, error));
+                    continue;
                 }
-                Err(StageError::Permanent { reason }) => {
-                    progress = true;
-                    items.items[n].fate = Some(Fate::Failed(reason));
-                }
-                Err(error) => stopped = Some(worse(stopped, error)),
-            }
-        }
-        if progress {
+            };
+            items.items[n].fate = Some(fate);
+            items.items[n].detail = detail;
             slice.state.tries = 0;
             slice.state.failing_since = None;
         }
+        wave = items.wave();
+        let goes_on = stopped.is_none() && !cx.is_out_of_time();
+        // One save tells of this wave and announces the next.
+        before = if goes_on {
+            items.attempt(&wave)
+        } else {
+            Vec::new()
+        };
         slice.set_body(&items)?;
         cx.app.store.save_slice(slice).await?;
         if let Some(error) = stopped {
             return Err(error);
         }
+        if !goes_on && !wave.is_empty() {
+            return Ok(Outcome::Continue);
+        }
     }
+    Ok(Outcome::Over(items.end()))
 }
 
 /// Of two errors the one that says more about what to do: a stop, then stored state, then the later retry.
@@ -210,63 +214,4 @@ where
     let end = items.end();
     slice.set_body(&items)?;
     Ok(end)
-}
-
-/// Asked directly before every irreversible call: the stored record must still be at this step of this run.
-///
-/// Calls that ask at the same time share one read that began after all of them asked.
-#[derive(Debug)]
-pub struct StepGate<'a> {
-    cx: Context<'a>,
-    request: RequestId,
-    run: u32,
-    step: Step,
-    reading: tokio::sync::Mutex<(u64, bool)>,
-    asked: std::sync::atomic::AtomicU64,
-}
-
-impl<'a> StepGate<'a> {
-    /// A gate for one slice.
-    #[must_use]
-    pub fn new(cx: Context<'a>, slice: &Slice) -> Self {
-        Self {
-            cx,
-            request: slice.request.clone(),
-            run: slice.run,
-            step: slice.step,
-            reading: tokio::sync::Mutex::new((0, false)),
-            asked: std::sync::atomic::AtomicU64::new(0),
-        }
-    }
-
-    async fn read(&self) -> Result<bool, Error> {
-        let loaded = self.cx.app.store.record(&self.request).await?;
-        Ok(loaded.is_some_and(|loaded| {
-            let record = loaded.record;
-            record.run == self.run && record.step == Some(self.step) && !record.status.is_ended()
-        }))
-    }
-}
-
-#[async_trait::async_trait]
-impl Gate for StepGate<'_> {
-    async fn is_open(&self) -> bool {
-        use std::sync::atomic::Ordering;
-        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut reading = self.reading.lock().await;
-        if reading.0 >= ticket {
-            return reading.1;
-        }
-        // Everybody who asked until now is answered by this read.
-        let upto = self.asked.load(Ordering::SeqCst);
-        let is_open = self.read().await.unwrap_or(false);
-        *reading = (upto, is_open);
-        is_open
-    }
-}
-
-/// The time at which a slice that waits for the API's budget looks again: never in the past.
-#[must_use]
-pub fn look_again(cx: Context<'_>, until: Timestamp) -> Timestamp {
-    until.max(cx.after(std::time::Duration::from_secs(1)))
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::acting::{self, Fate, Items, StepGate};
+use super::acting::{self, Fate, Items};
+use super::gate::StepGate;
 use super::planned::read_plan;
 use super::{Context, CutOutcome, Outcome, StageError};
 use crate::domain::plan::Plan;

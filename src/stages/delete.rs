@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::acting::{self, Fate, Fated, StepGate};
+use super::acting::{self, Fate, Fated};
+use super::gate::StepGate;
 use super::planned::read_plan;
 use super::{Context, CutOutcome, Outcome, StageError};
 use crate::appcenter::{Client, Error, Gate, Gone};

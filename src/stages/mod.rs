@@ -12,6 +12,7 @@ pub mod collect;
 pub mod decide;
 pub mod delete;
 pub mod export_configure;
+pub mod gate;
 pub mod install_id_resolve;
 pub mod intake;
 pub mod intake_queue;

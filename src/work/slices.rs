@@ -157,7 +157,8 @@ impl Store {
             .into_iter()
             .zip(0_u32..)
             .filter_map(|(input, number)| {
-                (!input.body.is_null()).then(|| async move {
+                let is_stored = !input.body.is_null();
+                is_stored.then_some(async move {
                     let slice = Slice {
                         request: record.id.clone(),
                         run: record.run,

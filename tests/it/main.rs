@@ -6,3 +6,4 @@ mod harness;
 mod host_protocol;
 mod kills;
 mod pump;
+mod tidy;

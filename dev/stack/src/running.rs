@@ -21,7 +21,7 @@ pub struct Settings {
     /// How the simulator is started.
     pub sim: appcenter_sim::Options,
     /// Whether the archive is there before the first request, as an earlier export left it; else the product has to
-    /// have App Center export.
+    /// have App Center export (`EXPORT_TYPE` is `custom` then, to the stack's own account).
     pub is_exported: bool,
     /// How long a message stays invisible while it runs.
     pub lease: Duration,
@@ -119,6 +119,19 @@ impl Stack {
         settings: Settings,
     ) -> anyhow::Result<Self> {
         let account = azurite.account();
+        Self::start_on(account, azurite, world, settings).await
+    }
+
+    /// Starts everything over this account of the emulator.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start_on(
+        account: Account,
+        azurite: Arc<Azurite>,
+        world: World,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
         let sim = Sim::start(world, settings.sim).await?;
         if settings.is_exported {
             sim.export_now(&account.connection_string()).await?;
@@ -127,6 +140,11 @@ impl Stack {
         functions_host::stage::stage(&project_root(), &settings.handler, root.path())
             .context("the app could not be staged")?;
         let mut env = app_settings(&account, &sim);
+        if !settings.is_exported {
+            let exports_to = account.connection_string();
+            env.push(("EXPORT_TYPE".to_owned(), "custom".to_owned()));
+            env.push(("EXPORT_CONNECTION_STRING".to_owned(), exports_to));
+        }
         env.extend(settings.env);
         let mut hosts = Vec::with_capacity(settings.hosts);
         for _ in 0..settings.hosts.max(1) {

@@ -1,1 +1,102 @@
-fn main() {}
+//! The developer's commands, run as `cargo xtask COMMAND`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `demo` | the main job from end to end, over real storage and a simulated App Center |
+//! | `test` | every test, then the short forms of the long runs |
+//! | `soak kills`, `large`, `budget` | long runs: a handler that is killed, a large request, the API budget |
+//! | `bench handler` | figures of the handler |
+//! | `package` | the app as Azure takes it, in a zip |
+//! | `check-api` | a checker of App Center's API, run against the simulator |
+//!
+//! Everything that a command starts ends with it: after a failure and on Ctrl-C too.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "these are commands whose result is what they print"
+)]
+
+mod bench;
+mod cargo;
+mod check_api;
+mod demo;
+mod package;
+mod run;
+mod soak;
+mod table;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "The developer's commands of appcenter-dsr"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one export and one erasure of the demo world, and hold the outcome against what is expected.
+    Demo {
+        /// Leave everything running until Ctrl-C, and say how to use it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run every test, then the short forms of the long runs.
+    Test {
+        /// Only tests whose name holds this; the long runs are left out then.
+        filter: Option<String>,
+    },
+    /// Run something for long.
+    #[command(subcommand)]
+    Soak(soak::Command),
+    /// Measure something.
+    #[command(subcommand)]
+    Bench(bench::Command),
+    /// Build the release and write the zip that Azure takes.
+    Package {
+        /// Where the folder `app` and the zip go; `target/package` without.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Start the simulator on the demo world and run a checker in Python against it.
+    ///
+    /// It is started as `FILE BASE_URL TOKEN OWNER APP`, once for each app, in a virtual environment with jsonschema
+    /// and requests.
+    CheckApi {
+        /// The checker.
+        #[arg(long)]
+        checker: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    tokio::select! {
+        ended = command(arguments.command) => ended,
+        () = run::interrupted() => {
+            // What ran is dropped here, and with it every process that it had started.
+            println!("\nStopped.");
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
+async fn command(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo { keep } => Box::pin(demo::run(keep)).await,
+        Command::Test { filter } => Box::pin(test::run(filter.as_deref())).await,
+        Command::Soak(command) => Box::pin(soak::run(command)).await,
+        Command::Bench(command) => Box::pin(bench::run(command)).await,
+        Command::Package { out } => package::run(out).await,
+        Command::CheckApi { checker } => check_api::run(&checker).await,
+    }
+}

@@ -6,7 +6,7 @@
 mod name;
 mod record;
 
-pub use name::{NameIds, Stream, ids_in_name};
+pub use name::{NameIds, ids_in_name};
 
 use std::fmt;
 

@@ -4,21 +4,7 @@ use jiff::civil::DateTime;
 use uuid::Uuid;
 
 use crate::domain::ErrorId;
-
-/// What a blob of the archive holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stream {
-    /// `logs.v1.data`: a minute of log rows.
-    Logs,
-    /// A blob under `crashes`.
-    Crashes,
-    /// A blob under `errors`.
-    Errors,
-    /// A blob under `attachments`.
-    Attachments,
-    /// Anything else.
-    Other,
-}
+use crate::domain::hit::Stream;
 
 /// The IDs and the minute that the name of a blob tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +33,7 @@ pub fn ids_in_name(name: &str) -> NameIds {
     let rest = minute_at.map_or(parts.as_slice(), |at| {
         parts.get(at + 5..).unwrap_or_default()
     });
-    let stream = match rest {
-        [file] if file.to_ascii_lowercase().starts_with("logs") => Stream::Logs,
-        [folder, _, ..] => stream_of(folder),
-        _ => Stream::Other,
-    };
+    let stream = Stream::of(name);
     let report = rest
         .iter()
         .enumerate()
@@ -69,15 +51,6 @@ pub fn ids_in_name(name: &str) -> NameIds {
         stream,
         error_id: report.map(|(_, id)| id),
         attachment_id,
-    }
-}
-
-fn stream_of(folder: &str) -> Stream {
-    match folder.to_ascii_lowercase().as_str() {
-        "crashes" => Stream::Crashes,
-        "errors" => Stream::Errors,
-        "attachments" => Stream::Attachments,
-        _ => Stream::Other,
     }
 }
 
@@ -188,7 +161,7 @@ mod tests {
             "2026/13/20/09/05/logs.v1.data",
             false,
             None,
-            Stream::Other,
+            Stream::Logs,
             None,
             None,
         );

@@ -68,7 +68,7 @@ pub(super) async fn pack(
         zip = log_rows(cx, record, plan, &days, zip, (&app, install), &mut missing).await?;
     }
     for report in plan.reports.iter().filter(|it| it.action == Action::Act) {
-        let (next, found) = one_report(cx, report, outcomes, zip, &mut missing).await?;
+        let (next, found) = Box::pin(one_report(cx, report, outcomes, zip, &mut missing)).await?;
         zip = next;
         if found {
             exported.push(report.id.clone());
@@ -273,7 +273,8 @@ async fn one_report(
         let mut folder = folder.clone();
         folder.push("archive".to_owned());
         let about = FileAbout::new(what, blob.clone());
-        let (next, had) = copy(cx.app.archive.clone(), blob, zip, folder, name, about).await?;
+        let (next, had) =
+            Box::pin(copy(cx.app.archive.clone(), blob, zip, folder, name, about)).await?;
         zip = next;
         found |= had;
         if !had {
@@ -306,7 +307,15 @@ async fn one_report(
         let stored_name = file.blob.rsplit('/').next().unwrap_or("file");
         let name = file.name.as_deref().unwrap_or(stored_name);
         let about = FileAbout::new(what, operation);
-        let (next, had) = copy(container.clone(), &file.blob, zip, folder, name, about).await?;
+        let (next, had) = Box::pin(copy(
+            container.clone(),
+            &file.blob,
+            zip,
+            folder,
+            name,
+            about,
+        ))
+        .await?;
         zip = next;
         found |= had;
         if !had {

@@ -1,0 +1,52 @@
+//! `cargo xtask test`: every test, then the short forms of the long runs.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::cargo::cargo;
+use crate::run::check;
+use crate::soak;
+
+/// Runs it all; with a filter only the tests whose names hold it.
+///
+/// # Errors
+/// When something fails.
+pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    println!(
+        "Installing Azurite, the storage emulator, unless it is there (npm ci in dev/azurite)"
+    );
+    tokio::task::spawn_blocking(azurite::install).await??;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace"]);
+    if let Some(filter) = filter {
+        tests.args(["--", filter]);
+    }
+    println!(
+        "Tests: cargo test --workspace {}",
+        filter.unwrap_or_default()
+    );
+    check(&mut tests).await?;
+    println!("The tests took {:.0} s.", start.elapsed().as_secs_f64());
+    if filter.is_some() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for command in soak::Command::short_forms() {
+        println!();
+        let name = command.name();
+        let begin = Instant::now();
+        if Box::pin(soak::run(command)).await? != ExitCode::SUCCESS {
+            println!("soak {name} failed.");
+            return Ok(ExitCode::FAILURE);
+        }
+        println!(
+            "soak {name} --short took {:.0} s.",
+            begin.elapsed().as_secs_f64()
+        );
+    }
+    println!(
+        "\nEverything passed in {:.0} s.",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(ExitCode::SUCCESS)
+}

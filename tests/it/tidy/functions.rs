@@ -1,0 +1,234 @@
+//! One name for each function, everywhere; bindings of the kind that its trigger needs.
+
+use std::collections::BTreeSet;
+
+use appcenter_dsr::report::Code;
+use appcenter_dsr::workflow::stage::Trigger;
+use appcenter_dsr::workflow::{Function, Status, Step};
+use serde_json::{Value, json};
+
+use super::{entries, quoted, read, root, table};
+
+/// What lies beside the stages and is not one, with the reason.
+const HELPERS: [(&str, &str); 4] = [
+    ("acting", "what block, delete and collect share"),
+    ("gate", "the look at the record before irreversible calls"),
+    (
+        "planned",
+        "how the stored plan is read by whoever acts on it",
+    ),
+    ("setup", "what export-configure leaves for later steps"),
+];
+
+fn names(folder: &str) -> BTreeSet<String> {
+    let name = |path: std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.trim_end_matches(".rs").to_owned()
+    };
+    entries(&root().join(folder))
+        .into_iter()
+        .map(name)
+        .collect()
+}
+
+fn bindings(function: Function) -> Vec<Value> {
+    let path = format!("functions/{}/function.json", function.name());
+    let file: Value =
+        serde_json::from_str(&read(&path)).unwrap_or_else(|it| panic!("{path}: {it}"));
+    let object = file.as_object().expect("an object");
+    let keys: Vec<&String> = object.keys().collect();
+    assert_eq!(keys, ["bindings"], "{path}");
+    object["bindings"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn folders_are_functions() {
+    let table: BTreeSet<String> = Function::ALL
+        .iter()
+        .map(|it| it.name().to_owned())
+        .collect();
+    assert_eq!(
+        names("functions"),
+        table,
+        "functions/ and the table of functions"
+    );
+}
+
+#[test]
+fn stages_are_functions() {
+    let mut expected: BTreeSet<String> = Function::ALL
+        .iter()
+        .map(|it| it.name().replace('-', "_"))
+        .collect();
+    expected.extend(HELPERS.map(|(name, _reason)| name.to_owned()));
+    expected.insert("mod".to_owned());
+    assert_eq!(
+        names("src/stages"),
+        expected,
+        "src/stages and the table of functions"
+    );
+}
+
+#[test]
+fn bindings_fit_triggers() {
+    for function in Function::ALL {
+        let (name, bindings) = (function.name(), bindings(*function));
+        match function.trigger() {
+            Trigger::Queue => assert_eq!(
+                bindings,
+                [json!({
+                    "name": "message", "type": "queueTrigger", "direction": "in",
+                    "queueName": name, "connection": "AzureWebJobsStorage",
+                })],
+                "{name}: exactly one queue, of its own name, in the work storage"
+            ),
+            Trigger::Timer => {
+                let [timer] = bindings.as_slice() else {
+                    panic!("{name}: one binding");
+                };
+                assert_eq!(timer["type"], "timerTrigger", "{name}");
+                assert_eq!(timer["direction"], "in", "{name}");
+                assert!(timer["schedule"].is_string(), "{name}");
+            }
+            // The host forwards a call as it is only with one binding in and one out.
+            Trigger::Http => {
+                let [request, response] = bindings.as_slice() else {
+                    panic!("{name}: one binding in and one out, or the host does not forward");
+                };
+                assert_eq!(request["type"], "httpTrigger", "{name}");
+                assert_eq!(request["direction"], "in", "{name}");
+                assert_eq!(request["authLevel"], "function", "{name}: a key each");
+                let route = request["route"].as_str().unwrap_or_default();
+                assert!(route.starts_with("requests"), "{name}: {route}");
+                assert!(request["methods"].is_array(), "{name}");
+                assert_eq!(response["type"], "http", "{name}");
+                assert_eq!(response["direction"], "out", "{name}");
+            }
+        }
+    }
+}
+
+/// Who may file must not be able to read or decide: no two HTTP functions answer to one method and route.
+#[test]
+fn routes_are_apart() {
+    let mut seen = BTreeSet::new();
+    for function in Function::ALL
+        .iter()
+        .filter(|it| it.trigger() == Trigger::Http)
+    {
+        let request = &bindings(*function)[0];
+        let route = request["route"].to_string();
+        for method in request["methods"].as_array().expect("a list") {
+            assert!(
+                seen.insert((method.to_string(), route.clone())),
+                "{route} twice"
+            );
+        }
+    }
+    assert_eq!(seen.len(), 3, "intake, requests, decide");
+}
+
+/// What the host does with queues has to fit what we write into them.
+#[test]
+fn the_host_reads_queues_as_we_write_them() {
+    let host: Value = serde_json::from_str(&read("host.json")).expect("JSON");
+    for (pointer, expected) in [
+        ("/version", json!("2.0")),
+        (
+            "/customHandler/description/defaultExecutablePath",
+            json!("appcenter-dsr"),
+        ),
+        ("/customHandler/description/arguments", json!(["serve"])),
+        ("/customHandler/enableForwardingHttpRequest", json!(true)),
+        ("/customHandler/enableProxyingHttpRequest", json!(true)),
+        ("/extensions/http/routePrefix", json!("api")),
+        ("/extensions/queues/messageEncoding", json!("base64")),
+        ("/extensions/queues/maxPollingInterval", json!("00:00:02")),
+    ] {
+        assert_eq!(
+            host.pointer(pointer),
+            Some(&expected),
+            "host.json {pointer}"
+        );
+    }
+}
+
+#[test]
+fn the_drawn_steps_are_the_steps() {
+    let architecture = read("docs/ARCHITECTURE.md");
+    let drawn: Vec<(Vec<String>, Vec<String>)> = table(&architecture, "## The life of a request")
+        .iter()
+        .map(|row| (quoted(&row[0]), quoted(&row[1])))
+        .collect();
+    let steps: Vec<(Vec<String>, Vec<String>)> = Step::ALL
+        .iter()
+        .map(|step| {
+            let function = step.function().map(|it| it.name().to_owned());
+            (vec![step.name().to_owned()], function.into_iter().collect())
+        })
+        .collect();
+    assert_eq!(drawn, steps, "the table of steps in docs/ARCHITECTURE.md");
+}
+
+#[test]
+fn the_listed_functions_are_the_functions() {
+    let listed: Vec<Vec<String>> = table(&read("README.md"), "## Functions")
+        .iter()
+        .map(|row| quoted(&row[0]))
+        .collect();
+    let functions: Vec<Vec<String>> = Function::ALL
+        .iter()
+        .map(|it| vec![it.name().to_owned()])
+        .collect();
+    assert_eq!(listed, functions, "the table of functions in README.md");
+}
+
+/// The statuses, in the order in which a request can meet them.
+fn statuses() -> Vec<String> {
+    let mut all = vec![Status::Received];
+    while let Some(last) = all.last() {
+        // A status that is new has to be put into the row, or this does not compile.
+        all.push(match last {
+            Status::Received => Status::Running,
+            Status::Running => Status::AwaitingApproval,
+            Status::AwaitingApproval => Status::Completed,
+            Status::Completed => Status::CompletedWithExceptions,
+            Status::CompletedWithExceptions => Status::Failed,
+            Status::Failed => Status::Rejected,
+            Status::Rejected => Status::Cancelled,
+            Status::Cancelled => break,
+        });
+    }
+    all.iter().map(|status| status.name().to_owned()).collect()
+}
+
+#[test]
+fn statuses_are_explained() {
+    for (path, heading) in [
+        ("README.md", "### Status"),
+        ("docs/RUNBOOK.md", "## Statuses"),
+    ] {
+        let listed: Vec<String> = table(&read(path), heading)
+            .iter()
+            .flat_map(|row| quoted(&row[0]))
+            .collect();
+        assert_eq!(listed, statuses(), "{path}: {heading}");
+    }
+}
+
+#[test]
+fn exceptions_are_explained() {
+    let rows: Vec<(Vec<String>, String, String)> = table(&read("docs/RUNBOOK.md"), "## Exceptions")
+        .iter()
+        .map(|row| (quoted(&row[0]), row[2].clone(), row[3].clone()))
+        .collect();
+    let expected: Vec<(Vec<String>, String, String)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let retry = if code.retry_may_help() { "yes" } else { "no" };
+            let name = vec![code.name().to_owned()];
+            (name, retry.to_owned(), code.what_to_do().to_owned())
+        })
+        .collect();
+    assert_eq!(rows, expected, "the table of exceptions in docs/RUNBOOK.md");
+}
