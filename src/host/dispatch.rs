@@ -14,7 +14,7 @@ use crate::stages::blob_search::DayPass;
 use crate::stages::sweep::Swept;
 use crate::stages::{self, Context, CutOutcome, Outcome, StageError, blob_search};
 use crate::work::{Error, Finished, Slice, SliceEnd};
-use crate::workflow::join::{Root, SliceMark};
+use crate::workflow::join::{CUT, Root, SliceMark};
 use crate::workflow::transition::{next, wake};
 use crate::workflow::{Event, Message, Record, Step};
 
@@ -87,6 +87,9 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
             }
             Ok(CutOutcome::Wait { until, reason }) => {
                 tracing::info!(request = %record.id, step = step.name(), %until, "waits: {reason}");
+                let store = &cx.app.store;
+                let cut = store.slice(&record.id, record.run, step, CUT).await?;
+                mark_waiting(cx, &cut, until, &reason).await?;
                 let message = Message::step(&record.id, record.run, step, None);
                 return send_later(cx, &message, until).await;
             }
@@ -149,7 +152,7 @@ async fn start_search(
     send_all(cx, &messages).await
 }
 
-/// A step whose cut failed is tried again as a slice would be: its tries are counted in slice 0's place.
+/// A step whose cut failed is tried again as a slice would be: its tries are counted in a place of their own.
 async fn cut_failed(
     cx: Context<'_>,
     record: &Record,
@@ -167,7 +170,7 @@ async fn cut_failed(
     let mut tries = cx
         .app
         .store
-        .slice(&record.id, record.run, step, u32::MAX)
+        .slice(&record.id, record.run, step, CUT)
         .await?;
     match again(cx, &mut tries, &reason, until).await? {
         Some(at) => {
@@ -324,9 +327,7 @@ async fn again(
         None => cx.after(delay),
     };
     cx.app.store.save_slice(slice).await?;
-    if slice.number != u32::MAX {
-        mark_waiting(cx, slice, at, reason).await?;
-    }
+    mark_waiting(cx, slice, at, reason).await?;
     let request = &slice.request;
     let (step, tries) = (slice.step.name(), slice.state.tries);
     tracing::warn!(%request, step, tries, until = %at, "tries again: {reason}");

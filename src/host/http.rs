@@ -18,6 +18,9 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<crate::domain::Fault>,
+    /// How long what was asked for a part of is, in bytes (RFC 9110, section 15.5.17).
+    #[serde(skip)]
+    size: Option<u64>,
 }
 
 impl Problem {
@@ -30,6 +33,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            size: None,
         }
     }
 }
@@ -57,11 +61,14 @@ impl From<Refusal> for Problem {
                 "Another plan was made",
                 detail,
             ),
-            Refusal::BadRange(detail) => Self::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "Range not satisfiable",
-                detail,
-            ),
+            Refusal::BadRange { size } => Self {
+                size: Some(size),
+                ..Self::new(
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    "Range not satisfiable",
+                    format!("the package has {size} bytes"),
+                )
+            },
             Refusal::Work(error) => {
                 tracing::error!(error = %chain(&error), "stored state could not be used");
                 Self::new(
@@ -93,6 +100,11 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(size) = self.size
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
+        {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
+        }
         response
     }
 }

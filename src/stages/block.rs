@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::acting::{self, Fate, Items};
 use super::gate::StepGate;
 use super::planned::read_plan;
 use super::{Context, CutOutcome, Outcome, StageError};
 use crate::domain::plan::Plan;
-use crate::domain::{AppRef, InstallId, Kind, RequestId};
-use crate::work::{Cut, Slice, SliceInput, names};
-use crate::workflow::Record;
+use crate::domain::{AppRef, InstallId, Kind, RequestId, Subject};
+use crate::work::{Cut, Error, Slice, SliceInput, names};
+use crate::workflow::{Record, Status};
 
 /// How often an erasure looks whether the export that it overlaps has ended.
 const LOOK: Duration = Duration::from_secs(60);
@@ -77,11 +78,7 @@ async fn overlapping_export(
         return Ok(None);
     };
     let mut listing = cx.app.store.container().list(names::OPEN);
-    while let Some(page) = listing
-        .next_page()
-        .await
-        .map_err(crate::work::Error::from)?
-    {
+    while let Some(page) = listing.next_page().await.map_err(Error::from)? {
         for entry in page {
             let id = entry.name.strip_prefix(names::OPEN).unwrap_or_default();
             let Ok(id) = id.parse::<RequestId>() else {
@@ -90,10 +87,20 @@ async fn overlapping_export(
             if id == record.id {
                 continue;
             }
-            let Some(loaded) = cx.app.store.record(&id).await? else {
-                continue;
+            let other = match cx.app.store.record(&id).await {
+                Ok(Some(loaded)) => loaded.record,
+                Ok(None) => continue,
+                // Nobody can work on it any more: it does not stop the others.
+                Err(error @ Error::Corrupt { .. }) => {
+                    tracing::error!(request = %id, "not waited for: {error}");
+                    continue;
+                }
+                Err(Error::Newer { .. }) if may_overlap(cx, &id, record, subject).await? => {
+                    return Ok(Some(id));
+                }
+                Err(Error::Newer { .. }) => continue,
+                Err(error) => return Err(error.into()),
             };
-            let other = loaded.record;
             let overlaps = other.kind == Kind::Export
                 && !other.status.is_ended()
                 && other.apps.iter().any(|app| record.apps.contains(app))
@@ -107,6 +114,30 @@ async fn overlapping_export(
         }
     }
     Ok(None)
+}
+
+/// Whether a request of a newer version may be such an export, by what can still be read of it: its own version works
+/// on it, and what is erased before it has ended is gone.
+async fn may_overlap(
+    cx: Context<'_>,
+    id: &RequestId,
+    record: &Record,
+    subject: &Subject,
+) -> Result<bool, Error> {
+    let name = names::record(id);
+    let read = cx.app.store.read_json::<Value>(&name, "a record").await?;
+    let Some((mut newer, _etag)) = read else {
+        return Ok(false);
+    };
+    let mut part = |key: &str| newer.get_mut(key).map(Value::take).unwrap_or_default();
+    let is_other = |it: &AppRef| !record.apps.contains(it);
+    let is_erasure = matches!(serde_json::from_value(part("kind")), Ok(Kind::Delete));
+    let is_ended = serde_json::from_value(part("status")).is_ok_and(Status::is_ended);
+    let is_elsewhere = serde_json::from_value::<Vec<AppRef>>(part("apps"))
+        .is_ok_and(|apps| apps.iter().all(is_other));
+    let is_somebody_else = serde_json::from_value::<Subject>(part("subject"))
+        .is_ok_and(|other| other.texts().next().is_some() && !other.overlaps(subject));
+    Ok(!(is_erasure || is_ended || is_elsewhere || is_somebody_else))
 }
 
 /// Blocks the installs of one slice.

@@ -79,8 +79,8 @@ impl From<Refusal> for StageError {
             Refusal::BadQuery(reason)
             | Refusal::NotFound(reason)
             | Refusal::Conflict(reason)
-            | Refusal::WrongHash(reason)
-            | Refusal::BadRange(reason) => Self::permanent(reason),
+            | Refusal::WrongHash(reason) => Self::permanent(reason),
+            Refusal::BadRange { .. } => Self::permanent("no such range"),
         }
     }
 }

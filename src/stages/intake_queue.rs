@@ -46,10 +46,12 @@ pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepte
             Refusal::BadQuery(reason)
             | Refusal::Conflict(reason)
             | Refusal::NotFound(reason)
-            | Refusal::WrongHash(reason)
-            | Refusal::BadRange(reason),
+            | Refusal::WrongHash(reason),
         ) => {
             vec![Fault::new("/reference", reason)]
+        }
+        Err(refusal @ Refusal::BadRange { .. }) => {
+            vec![Fault::new("", refusal.to_string())]
         }
     };
     let id: String = id

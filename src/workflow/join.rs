@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const BIN: u32 = 128;
 /// Most slices a step can have.
 pub const MAX_SLICES: u32 = 40_000;
+/// The place among a step's slices where it is noted that cutting the step waits or was tried; no slice has it.
+pub const CUT: u32 = u32::MAX;
 
 /// What is known of one slice, outside of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Tests over real parts: Azurite, App Center's simulator, the local host, the handler's own executable.
 
+mod api;
 mod flow;
 mod harness;
 mod host_protocol;

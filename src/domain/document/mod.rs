@@ -195,9 +195,14 @@ fn read(value: &Value, now: Timestamp, faults: &mut Faults) -> Option<Document> 
     };
     if let (Some(reference), Some(subject)) = (&reference, &subject) {
         let folded = reference.to_lowercase();
+        // An install ID is the same with and without its hyphens.
+        let bare = folded.replace('-', "");
+        let install_ids = subject.install_ids.iter();
+        let mut install_ids = install_ids.map(|id| id.uuid().simple().to_string());
         if subject
             .texts()
             .any(|text| folded.contains(&text.to_lowercase()))
+            || install_ids.any(|id| bare.contains(&id))
         {
             faults.add::<()>(
                 "/reference",

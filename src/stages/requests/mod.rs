@@ -36,8 +36,11 @@ pub enum Refusal {
     #[error("{0}")]
     WrongHash(String),
     /// A range that the package does not have.
-    #[error("{0}")]
-    BadRange(String),
+    #[error("the package has {size} bytes")]
+    BadRange {
+        /// How many bytes it has.
+        size: u64,
+    },
     /// Stored state could not be used.
     #[error("stored state could not be used")]
     Work(#[from] Error),

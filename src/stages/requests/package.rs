@@ -76,9 +76,8 @@ pub async fn package(
             Part::Whole(Box::new(stream.ok_or_else(gone)?))
         }
         Some(range) => {
-            let (first, last) = parse_range(range, package.size).ok_or_else(|| {
-                Refusal::BadRange(format!("the package has {} bytes", package.size))
-            })?;
+            let (first, last) =
+                parse_range(range, package.size).ok_or(Refusal::BadRange { size: package.size })?;
             let length = (last - first + 1).min(MAX_RANGE);
             let read = cx
                 .app

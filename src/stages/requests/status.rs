@@ -11,6 +11,7 @@ use crate::domain::plan::{Counts, Large};
 use crate::domain::{AppRef, Jurisdiction, Kind, RequestId, due};
 use crate::stages::intake_queue::Refused;
 use crate::work::{Error, names};
+use crate::workflow::join::{Bin, CUT};
 use crate::workflow::record::Entry;
 use crate::workflow::{Record, Status, Step};
 
@@ -147,15 +148,20 @@ async fn live(cx: Context<'_>, record: &Record, step: Step) -> Result<StageStatu
         ..StageStatus::default()
     };
     let store = &cx.app.store;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
-        return Ok(live);
+    let bins: Vec<u32> = match store.root(&record.id, record.run, step).await? {
+        Some(root) => {
+            live.planned = root.items;
+            for sum in root.bins.values() {
+                live.done += sum.done;
+                live.failed += sum.failed;
+            }
+            let bins = 0..root.bin_count();
+            bins.filter(|bin| !root.bins.contains_key(bin)).collect()
+        }
+        // It is not cut into slices yet, which may be what waits.
+        None => vec![Bin::of(CUT)],
     };
-    live.planned = root.items;
-    for (done, failed) in root.bins.values().map(|sum| (sum.done, sum.failed)) {
-        live.done += done;
-        live.failed += failed;
-    }
-    for bin in (0..root.bin_count()).filter(|bin| !root.bins.contains_key(bin)) {
+    for bin in bins {
         let (marks, _etag) = store.bin(&record.id, record.run, step, bin).await?;
         for mark in marks.marks.into_values() {
             live.done += mark.done;

@@ -11,6 +11,7 @@ use super::blob_search;
 use super::{Context, StageError};
 use crate::domain::RequestId;
 use crate::work::{Error, names};
+use crate::workflow::join::{Bin, CUT};
 use crate::workflow::transition::wake;
 use crate::workflow::{Message, Record, Status, Step};
 
@@ -100,9 +101,7 @@ async fn one(
 async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Timestamp, Error> {
     let store = &cx.app.store;
     let mut last = record.updated_at;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
-        return Ok(last);
-    };
+    let root = store.root(&record.id, record.run, step).await?;
     let prefix = names::of_step(&record.id, record.run, step, "bins/");
     let mut listing = store.container().list(&prefix);
     while let Some(page) = listing.next_page().await? {
@@ -110,7 +109,15 @@ async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Times
             last = last.max(entry.last_modified);
         }
     }
-    for bin in (0..root.bin_count()).filter(|bin| !root.bins.contains_key(bin)) {
+    let bins: Vec<u32> = match root {
+        Some(root) => {
+            let bins = 0..root.bin_count();
+            bins.filter(|bin| !root.bins.contains_key(bin)).collect()
+        }
+        // Cutting it waits, perhaps for days: woken each time, it would send one more message for ever.
+        None => vec![Bin::of(CUT)],
+    };
+    for bin in bins {
         let (marks, _etag) = store.bin(&record.id, record.run, step, bin).await?;
         let waits = marks.marks.values().filter(|mark| !mark.over);
         last = waits
