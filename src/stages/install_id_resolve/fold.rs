@@ -154,26 +154,27 @@ impl Findings {
             Some(id) => format!("m{id}"),
             None => format!("{}#{}", hit.blob, hit.record),
         };
-        // A re-created export writes rows again; both passes can find the same row.
-        let is_new = self.seen.insert(key);
         let mut named = Named::default();
         named.add(&hit.reasons);
         let is_searched = hit.install.is_some_and(|own| hit.holds.contains(&own));
+        let is_relevant = is_searched || named.exact || named.weak;
+        // A re-created export writes rows again, and several passes can find the same row; one that only a link found
+        // is counted when it is found for what it is.
+        let is_new = is_relevant && self.seen.insert(key);
         match hit.install {
             _ if !is_of_app => self.rows_of_no_app += u64::from(is_new),
-            Some(owner) if is_searched || named.exact || named.weak => {
+            Some(owner) if is_relevant => {
                 let install = self.show(owner, hit, "InstallId of a log row");
                 if is_new {
                     install.rows += 1;
                     install.rows_named += u64::from(named.exact);
                 }
             }
-            Some(_) => {}
             None if is_new => {
                 self.loose.exact += u64::from(named.exact);
                 self.loose.weak += u64::from(named.weak && !named.exact);
             }
-            None => {}
+            Some(_) | None => {}
         }
         let Some(payload) = &hit.payload else {
             return;
