@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::fold::Findings;
 use crate::appcenter::{Client, Error, ErrorKind};
 use crate::domain::{AppRef, ErrorId, GroupId};
-use crate::stages::{Context, StageError};
+use crate::stages::{Context, StageError, not_known};
 
 /// Days that the API reaches back, whatever the retention setting says.
 const API_DAYS: i64 = 27;
@@ -91,7 +91,11 @@ async fn ask(
         if lookups.searched.contains_key(guid) {
             continue;
         }
-        let hits = client.error_search(app, &guid.to_string()).await?;
+        let hits = match client.error_search(app, &guid.to_string()).await {
+            Ok(hits) => hits,
+            Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+            Err(error) => return Err(error.into()),
+        };
         let found = hits.hits.into_iter().find_map(|hit| {
             let error = hit.id.filter(|id| id.guid() == Some(*guid))?;
             Some((hit.group_id?, error))
