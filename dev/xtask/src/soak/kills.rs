@@ -5,6 +5,7 @@
 //! expected results is what App Center must show at the end.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use reqwest::Method;
 use serde_json::json;
 use stack::{Settings, Stack, audit};
 
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::table::Table;
 
 /// The shortest and longest time between two kills, in milliseconds.
@@ -34,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(120);
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
     /// Requests that are submitted, spread over the kills.
     #[arg(long, default_value_t = 20)]
     requests: usize,
@@ -51,13 +55,14 @@ pub(crate) struct Options {
     release: bool,
     /// Print what the host logged to this file.
     #[arg(long)]
-    log: Option<std::path::PathBuf>,
+    log: Option<PathBuf>,
 }
 
 impl Options {
     /// The short form.
     pub(crate) fn short() -> Self {
         Self {
+            handler: None,
             requests: 20,
             kills: 50,
             seed: 1,
@@ -105,12 +110,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         "soak kills: {count} requests, {kills} kills, seed {}",
         options.seed
     );
-    let handler = handler(if options.release {
+    let profile = if options.release {
         Profile::Release
     } else {
         Profile::Dev
-    })
-    .await?;
+    };
+    let handler = given_or_built(options.handler.as_deref(), profile).await?;
     let world = World::demo()?;
     let mut requests = choose(&world, count)?;
     let mut settings = Settings::new(&handler)
