@@ -10,6 +10,7 @@ use sha2::Sha256;
 use crate::appcenter::{self, Budget, Client};
 use crate::budget::{BudgetSpec, SharedBudget};
 use crate::clock::Clock;
+use crate::config::env::{ARCHIVE_STORAGE, Setting, WORK_STORAGE};
 use crate::config::{self, Config};
 use crate::storage::{Account, AccountSettings, Container, Created};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
@@ -36,8 +37,13 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A storage setting cannot be used.
-    #[error("a storage setting cannot be used")]
-    Storage(#[from] crate::storage::Error),
+    #[error("setting `{setting}` cannot be used")]
+    Storage {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it.
+        source: crate::storage::Error,
+    },
     /// The API's budget cannot be read.
     #[error("setting `APPCENTER_RATE_BUDGET`: {0}")]
     Budget(String),
@@ -61,10 +67,15 @@ impl App {
         clock: Arc<dyn Clock>,
         probe: Arc<dyn Probe>,
     ) -> Result<Self, StartError> {
-        let work = Account::open(&account(&config.work))?;
+        let open = |storage, setting: Setting| {
+            Account::open(&account(storage)).map_err(|source| StartError::Storage {
+                setting: setting.name,
+                source,
+            })
+        };
+        let work = open(&config.work, WORK_STORAGE)?;
         let container = work.container(&config.work_container);
-        let archive =
-            Account::open(&account(&config.archive))?.container(&config.archive_container);
+        let archive = open(&config.archive, ARCHIVE_STORAGE)?.container(&config.archive_container);
         let spec = BudgetSpec::parse(&config.app_center.rate_budget)
             .map_err(|error| StartError::Budget(error.to_string()))?;
         // The budget belongs to the token: two tokens in one storage have a budget each.

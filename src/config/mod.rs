@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use rand::RngExt as _;
 use secrecy::SecretString;
 use url::Url;
 
@@ -115,6 +116,18 @@ pub struct Limits {
     pub slice_items: usize,
     /// When a request counts as standing still.
     pub stalled: Duration,
+}
+
+impl Limits {
+    /// The delay before the next try of what failed this often: doubling from the first to the longest, ±20 %.
+    #[must_use]
+    pub fn backoff(&self, tries: u32) -> Duration {
+        let doubled = self
+            .retry_first
+            .saturating_mul(1_u32 << tries.saturating_sub(1).min(20));
+        let delay = doubled.min(self.retry_longest);
+        delay.mul_f64(rand::rng().random_range(0.8..=1.2))
+    }
 }
 
 /// Everything that can be set.
@@ -393,6 +406,22 @@ mod tests {
         );
         assert_eq!(client_id.as_deref(), Some("11"));
         assert!(matches!(config.archive, Storage::Identity { .. }));
+    }
+
+    #[test]
+    fn delays_double_to_a_limit() {
+        let limits = read(&[WORK]).expect("valid").limits;
+        for (tries, expected) in [
+            (0, 2.0),
+            (1, 2.0),
+            (2, 4.0),
+            (5, 32.0),
+            (12, 900.0),
+            (99, 900.0),
+        ] {
+            let delay = limits.backoff(tries).as_secs_f64();
+            assert!((delay / expected - 1.0).abs() <= 0.2001, "{tries}: {delay}");
+        }
     }
 
     #[test]

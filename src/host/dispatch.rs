@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rand::RngExt as _;
 
 use crate::app::App;
 use crate::domain::{AppRef, RequestId};
+use crate::stages::blob_search::DayPass;
 use crate::stages::sweep::Swept;
 use crate::stages::{self, Context, CutOutcome, Outcome, StageError, blob_search};
 use crate::work::{Error, Finished, Slice, SliceEnd};
@@ -99,9 +99,6 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
             done: 0,
             failed: 0,
         };
-        if step.is_search() {
-            forget_waiting(cx, &record).await?;
-        }
         return advance(cx, &record.id, record.run, event).await;
     }
     if step.is_search() {
@@ -132,6 +129,7 @@ async fn start_search(
     step: Step,
     root: &Root,
 ) -> Result<(), Error> {
+    work(blob_search::mark(cx, record, step).await)?;
     let memo: blob_search::Memo = serde_json::from_value(root.memo.clone()).unwrap_or_default();
     let mut open = cx
         .app
@@ -320,7 +318,7 @@ async fn again(
             return Ok(None);
         }
     }
-    let delay = backoff(limits.retry_first, limits.retry_longest, slice.state.tries);
+    let delay = limits.backoff(slice.state.tries);
     let at = match until {
         Some(until) => until.max(cx.after(Duration::from_secs(1))),
         None => cx.after(delay),
@@ -333,13 +331,6 @@ async fn again(
     let (step, tries) = (slice.step.name(), slice.state.tries);
     tracing::warn!(%request, step, tries, until = %at, "tries again: {reason}");
     Ok(Some(at))
-}
-
-/// The delay before the next try: doubling from `first` to `longest`, ±20 %.
-fn backoff(first: Duration, longest: Duration, tries: u32) -> Duration {
-    let doubled = first.saturating_mul(1_u32 << tries.saturating_sub(1).min(20));
-    let delay = doubled.min(longest);
-    delay.mul_f64(rand::rng().random_range(0.8..=1.2))
 }
 
 async fn mark_waiting(
@@ -376,25 +367,25 @@ async fn finish(
 
 /// Searches one app and day for all who wait for it.
 async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> {
-    let searched = Box::pin(blob_search::search_day(cx, app, day)).await;
-    let (pass, delay) = match searched {
-        Ok(pass) => (pass, Duration::ZERO),
-        Err(StageError::Work(Error::Lost { .. })) => return Ok(()),
-        Err(StageError::Work(error)) => return Err(error),
+    let mut pass = DayPass::default();
+    let mut delay = Duration::ZERO;
+    let searched = Box::pin(blob_search::search_day(cx, app, day, &mut pass)).await;
+    let searched = match searched {
+        Ok(()) => Ok(()),
+        Err(StageError::Work(error)) => Err(error),
         Err(error) => {
             let reason = error.to_string();
-            let limits = &cx.app.config.limits;
-            let tries = work(blob_search::tries(cx, app, day).await)?;
-            let delay = backoff(limits.retry_first, limits.retry_longest, tries + 1);
-            let until = cx.after(delay);
-            tracing::warn!(%app, %day, tries, "a day is searched again: {reason}");
-            let pass = blob_search::count_failure(cx, app, day, &reason, until).await;
-            (work(pass)?, delay)
+            tracing::warn!(%app, %day, "a day is searched again: {reason}");
+            let counted = blob_search::count_failure(cx, app, day, &reason, &mut pass).await;
+            work(counted).map(|until| delay = until)
         }
     };
-    for (id, run, event) in pass.joined {
-        advance(cx, &id, run, event).await?;
+    // What joined moves on whatever became of the rest; only then its mark goes.
+    for (record, step, event) in pass.joined {
+        advance(cx, &record.id, record.run, event).await?;
+        work(blob_search::unmark(cx, &record, step).await)?;
     }
+    searched?;
     if pass.unfinished {
         cx.app.store.send(&Message::day(app, day), delay).await?;
     }
@@ -494,10 +485,6 @@ async fn note_planned(
     Ok(())
 }
 
-async fn forget_waiting(cx: Context<'_>, record: &Record) -> Result<(), Error> {
-    work(blob_search::unmark(cx, record).await)
-}
-
 async fn send_later(cx: Context<'_>, message: &Message, until: Timestamp) -> Result<(), Error> {
     let delay = until.duration_since(cx.now());
     let delay = Duration::try_from(delay).unwrap_or(Duration::ZERO);
@@ -518,25 +505,4 @@ pub async fn send_all(cx: Context<'_>, messages: &[Message]) -> Result<(), Error
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_double_to_a_limit() {
-        let (first, longest) = (Duration::from_secs(2), Duration::from_secs(900));
-        for (tries, expected) in [
-            (0, 2.0),
-            (1, 2.0),
-            (2, 4.0),
-            (5, 32.0),
-            (12, 900.0),
-            (99, 900.0),
-        ] {
-            let delay = backoff(first, longest, tries).as_secs_f64();
-            assert!((delay / expected - 1.0).abs() <= 0.2001, "{tries}: {delay}");
-        }
-    }
 }

@@ -45,6 +45,9 @@ impl From<Refusal> for Problem {
                     "each fault names its place by a JSON pointer",
                 )
             },
+            Refusal::BadQuery(detail) => {
+                Self::new(StatusCode::BAD_REQUEST, "The query has a fault", detail)
+            }
             Refusal::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "Not found", detail),
             Refusal::Conflict(detail) => {
                 Self::new(StatusCode::CONFLICT, "Not possible now", detail)

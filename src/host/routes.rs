@@ -60,7 +60,7 @@ async fn guard(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("invocation", id = %invocation, traceparent = %trace);
     let answer = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
     match answer.instrument(span).await {
-        Ok(response) => response,
+        Ok(response) => as_problem(response),
         Err(_panic) => {
             tracing::error!("an invocation panicked");
             Problem::new(
@@ -71,6 +71,19 @@ async fn guard(request: Request, next: Next) -> Response {
             .into_response()
         }
     }
+}
+
+/// What axum itself refuses (a body that is too large, a path that is not UTF-8, a query that cannot be read) is plain
+/// text that repeats parts of the call: the host wants JSON, and our callers a problem.
+fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_ours = kind.is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let title = status.canonical_reason().unwrap_or("Refused");
+    Problem::new(status, title, "the call cannot be read").into_response()
 }
 
 /// A header that is an ID; anything else could be somebody's text and is left out of the log.
@@ -217,11 +230,7 @@ struct ListQuery {
 }
 
 async fn list(State(app): Shared, Query(query): Query<ListQuery>) -> Result<Response, Problem> {
-    let query = requests::Query {
-        status: query.status,
-        limit: query.limit.and_then(|limit| limit.parse().ok()),
-        after: query.after,
-    };
+    let query = requests::Query::read(query.status, query.limit.as_deref(), query.after)?;
     let listed = requests::list(Context::new(&app), &query).await?;
     Ok(json(StatusCode::OK, &listed))
 }

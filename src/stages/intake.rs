@@ -76,7 +76,8 @@ impl From<Refusal> for StageError {
         match refusal {
             Refusal::Work(error) => Self::Work(error),
             Refusal::Faults(_) => Self::permanent("the document has faults"),
-            Refusal::NotFound(reason)
+            Refusal::BadQuery(reason)
+            | Refusal::NotFound(reason)
             | Refusal::Conflict(reason)
             | Refusal::WrongHash(reason)
             | Refusal::BadRange(reason) => Self::permanent(reason),

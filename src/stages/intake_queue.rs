@@ -43,7 +43,8 @@ pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepte
         Err(Refusal::Work(error)) => return Err(error),
         Err(Refusal::Faults(faults)) => faults,
         Err(
-            Refusal::Conflict(reason)
+            Refusal::BadQuery(reason)
+            | Refusal::Conflict(reason)
             | Refusal::NotFound(reason)
             | Refusal::WrongHash(reason)
             | Refusal::BadRange(reason),

@@ -44,16 +44,23 @@ pub fn waiting_prefix(app: &AppRef) -> String {
     format!("waiting/{}/{}/", app.owner, app.name)
 }
 
-/// The mark of one request that waits for days of an app.
+/// The mark of one request's search step that waits for days of an app. Each run and step has a mark of its own, so
+/// that a late worker on one never takes away the mark of the next.
 #[must_use]
-pub fn waiting(app: &AppRef, id: &RequestId) -> String {
-    format!("{}{id}", waiting_prefix(app))
+pub fn waiting(app: &AppRef, id: &RequestId, run: u32, step: Step) -> String {
+    format!("{}{id}-{run:03}-{}", waiting_prefix(app), step.name())
 }
 
 /// Everything of a request that is needed only while it is open.
 #[must_use]
 pub fn work_prefix(id: &RequestId) -> String {
     format!("work/{id}/")
+}
+
+/// Everything of one run that is needed only while it is open.
+#[must_use]
+pub fn run_prefix(id: &RequestId, run: u32) -> String {
+    format!("work/{id}/{run:03}/")
 }
 
 /// Everything of one step of one run.
@@ -68,10 +75,10 @@ pub fn of_step(id: &RequestId, run: u32, step: Step, name: &str) -> String {
     format!("{}{name}", step_prefix(id, run, step))
 }
 
-/// One part of the hits of one slice of a search.
+/// One part of the hits of one slice of a search, by the name that the slice knows it by.
 #[must_use]
-pub fn hits(id: &RequestId, run: u32, step: Step, slice: u32, part: u32) -> String {
-    of_step(id, run, step, &format!("hits/{slice:05}-{part:04}.jsonl"))
+pub fn hits(id: &RequestId, run: u32, step: Step, part: &str) -> String {
+    of_step(id, run, step, &format!("hits/{part}.jsonl"))
 }
 
 /// A run's plan.

@@ -39,6 +39,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Received,
+        Self::Running,
+        Self::AwaitingApproval,
+        Self::Completed,
+        Self::CompletedWithExceptions,
+        Self::Failed,
+        Self::Rejected,
+        Self::Cancelled,
+    ];
+
     /// Whether nothing more happens by itself.
     #[must_use]
     pub fn is_ended(self) -> bool {

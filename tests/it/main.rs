@@ -2,6 +2,7 @@
 
 mod flow;
 mod harness;
+mod host_protocol;
 mod kills;
 mod pump;
 mod tidy;

@@ -1,6 +1,7 @@
-//! Marks of requests that wait for days of an app: empty blobs whose name is all they say.
-
-use serde_json::json;
+//! Marks of requests that wait for days of an app: blobs whose name is all they say.
+//!
+//! A mark is named after request, run and step. It is written before the step's messages are sent (again) and taken away
+//! after the request has moved on; whoever finds one that fits its request no longer takes it away.
 
 use crate::app::App;
 use crate::domain::{AppRef, RequestId};
@@ -11,6 +12,41 @@ use crate::workflow::{Record, Step};
 /// Requests that one pass serves at most; more wait for the next message.
 const MAX_REQUESTS: usize = 1000;
 
+/// A mark, as its name tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The request.
+    pub(super) request: RequestId,
+    /// Its run.
+    pub(super) run: u32,
+    /// The step's name.
+    pub(super) step: String,
+    name: String,
+}
+
+impl Mark {
+    fn parse(name: &str, prefix: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix(prefix)?.splitn(3, '-');
+        Some(Self {
+            request: parts.next()?.parse().ok()?,
+            run: parts.next()?.parse().ok()?,
+            step: parts.next()?.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Whether the request is still where the mark says.
+    pub(super) fn fits(&self, record: &Record) -> bool {
+        record.run == self.run && record.step.is_some_and(|step| step.name() == self.step)
+    }
+
+    /// Takes it away.
+    pub(super) async fn remove(&self, app: &App) -> Result<(), StageError> {
+        app.store.delete(&self.name, "a mark").await?;
+        Ok(())
+    }
+}
+
 /// Marks a request as waiting for days of an app.
 pub(super) async fn wait(
     app: &App,
@@ -18,34 +54,40 @@ pub(super) async fn wait(
     record: &Record,
     step: Step,
 ) -> Result<(), StageError> {
-    let bytes = json!({ "run": record.run, "step": step })
-        .to_string()
-        .into_bytes();
-    let name = names::waiting(of, &record.id);
-    let put = app.store.put(&name, "a mark", bytes, "application/json");
+    let name = names::waiting(of, &record.id, record.run, step);
+    let put = app
+        .store
+        .put(&name, "a mark", b"{}".to_vec(), "application/json");
     Ok(put.await?)
 }
 
-/// Takes the mark away.
-pub(super) async fn forget(app: &App, of: &AppRef, id: &RequestId) -> Result<(), StageError> {
-    app.store.delete(&names::waiting(of, id), "a mark").await?;
+/// Takes the mark of one step away.
+pub(super) async fn forget(
+    app: &App,
+    of: &AppRef,
+    id: &RequestId,
+    run: u32,
+    step: Step,
+) -> Result<(), StageError> {
+    let name = names::waiting(of, id, run, step);
+    app.store.delete(&name, "a mark").await?;
     Ok(())
 }
 
-/// The requests that wait for days of an app.
-pub(super) async fn waiting(app: &App, of: &AppRef) -> Result<Vec<RequestId>, StageError> {
+/// The marks under an app.
+pub(super) async fn waiting(app: &App, of: &AppRef) -> Result<Vec<Mark>, StageError> {
     let prefix = names::waiting_prefix(of);
     let mut listing = app.store.container().list(&prefix);
-    let mut ids = Vec::new();
+    let mut marks = Vec::new();
     while let Some(page) = listing.next_page().await.map_err(Error::from)? {
-        ids.extend(
+        marks.extend(
             page.iter()
-                .filter_map(|entry| entry.name.strip_prefix(&prefix)?.parse::<RequestId>().ok()),
+                .filter_map(|entry| Mark::parse(&entry.name, &prefix)),
         );
-        if ids.len() >= MAX_REQUESTS {
+        if marks.len() >= MAX_REQUESTS {
             break;
         }
     }
-    ids.truncate(MAX_REQUESTS);
-    Ok(ids)
+    marks.truncate(MAX_REQUESTS);
+    Ok(marks)
 }

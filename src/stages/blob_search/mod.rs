@@ -11,7 +11,7 @@ mod scan;
 
 pub use days::{AppDays, Memo};
 pub use needles::{Needles, load as load_needles};
-pub use pass::{DayPass, count_failure, search_day, tries, waiting_slices};
+pub use pass::{DayPass, count_failure, search_day, waiting_slices};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,9 +31,10 @@ pub struct DayResult {
     /// The last blob that is done, if the day is not.
     #[serde(default)]
     pub resume_after: Option<String>,
-    /// Blobs of hits that were written.
+    /// Blobs of hits, by name. Names are never used twice: a pass that lost its slice to another writes nothing that the
+    /// other counts on.
     #[serde(default)]
-    pub parts: u32,
+    pub parts: Vec<String>,
     /// Hits in them.
     #[serde(default)]
     pub hits: u64,
@@ -95,11 +96,6 @@ pub(super) async fn cut(
         _ => None,
     };
     let memo = Memo { since, ..memo };
-    for setup in &setups {
-        if let Some(app) = &setup.app {
-            marks::wait(cx.app, app, record, step).await?;
-        }
-    }
     let slices = (0..memo.slices()).map(|_| SliceInput {
         items: 1,
         ..SliceInput::default()
@@ -120,13 +116,24 @@ fn search_began(record: &Record) -> Timestamp {
         .unwrap_or(record.created_at)
 }
 
-/// Forgets that a request waits for days of its apps.
+/// Marks a request (again) as waiting for days of its apps. It comes before the messages for those days.
+///
+/// # Errors
+/// When a mark cannot be written.
+pub async fn mark(cx: Context<'_>, record: &Record, step: Step) -> Result<(), StageError> {
+    for app in &record.apps {
+        marks::wait(cx.app, app, record, step).await?;
+    }
+    Ok(())
+}
+
+/// Forgets that a step of a request waits for days of its apps. It comes after the request has moved on.
 ///
 /// # Errors
 /// When a mark cannot be deleted.
-pub async fn unmark(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
+pub async fn unmark(cx: Context<'_>, record: &Record, step: Step) -> Result<(), StageError> {
     for app in &record.apps {
-        marks::forget(cx.app, app, &record.id).await?;
+        marks::forget(cx.app, app, &record.id, record.run, step).await?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! One pass over one app and day, for every request that waits for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use rand::RngExt as _;
 
 use super::days::{Memo, prefixes};
 use super::scan::{Customer, ScanError, Scanned, scan};
@@ -21,8 +23,6 @@ use crate::workflow::{Event, Record, Step};
 
 /// Blobs that are read at once.
 const PARALLEL: usize = 8;
-/// Blobs between two looks at the clock.
-const BATCH: usize = 64;
 /// Hits that are kept in memory, in bytes of JSON, before they are written.
 const MAX_PART: usize = 4 * 1024 * 1024;
 /// Unreadable blobs that are named; more are counted in the last one's reason.
@@ -30,11 +30,11 @@ const MAX_NAMED: usize = 1000;
 /// Tries of a day after which a blob that fails is named as unreadable and the rest goes on.
 const PATIENCE: u32 = 4;
 
-/// What a pass led to.
+/// What a pass led to. It is filled as the pass goes, so that nothing is lost when it ends early.
 #[derive(Debug, Default)]
 pub struct DayPass {
     /// Requests whose search joined, with the event that moves them on.
-    pub joined: Vec<(RequestId, u32, Event)>,
+    pub joined: Vec<(Record, Step, Event)>,
     /// The day is not done: continue in a new message.
     pub unfinished: bool,
 }
@@ -53,12 +53,16 @@ struct Seat {
 /// Searches one app and day for every request that waits for it.
 ///
 /// # Errors
-/// When the archive cannot be read; what was found so far is stored.
-pub async fn search_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<DayPass, StageError> {
-    let mut pass = DayPass::default();
-    let (mut seats, app_id) = seats(cx, app, day, &mut pass).await?;
+/// When the archive cannot be read; what was found so far is stored, and `pass` tells what joined.
+pub async fn search_day(
+    cx: Context<'_>,
+    app: &AppRef,
+    day: Date,
+    pass: &mut DayPass,
+) -> Result<(), StageError> {
+    let (mut seats, app_id) = seats(cx, app, day, pass).await?;
     let Some(app_id) = app_id else {
-        return Ok(pass);
+        return Ok(());
     };
     let customers = customers(cx, &seats).await?;
     let identifiers: Vec<_> = customers
@@ -69,72 +73,98 @@ pub async fn search_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<DayP
         .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
     let (searcher, customers) = (Arc::new(searcher), Arc::new(customers));
 
-    let is_patient = seats.iter().all(|seat| seat.slice.state.tries < PATIENCE);
+    let is_patient = seats
+        .iter()
+        .flatten()
+        .all(|seat| seat.slice.state.tries < PATIENCE);
     for (n, prefix) in prefixes(&app_id, day).into_iter().enumerate() {
+        let shared = n == 1;
         let mut listing = cx.app.archive.list(&prefix);
         loop {
             let page = listing.next_page().await;
             let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
                 break;
             };
-            for batch in page.chunks(BATCH) {
+            let wanted: Vec<&Entry> = page
+                .iter()
+                .filter(|entry| {
+                    let mut seats = seats.iter().flatten();
+                    seats.any(|seat| seat.wants(entry, shared))
+                })
+                .collect();
+            let scans = wanted.into_iter().map(|entry| {
+                let (searcher, customers) = (Arc::clone(&searcher), Arc::clone(&customers));
+                async move {
+                    let scanned = scan(cx.app, &searcher, &customers, &entry.name).await;
+                    (entry, scanned)
+                }
+            });
+            let mut scans = futures::stream::iter(scans.collect::<Vec<_>>()).buffered(PARALLEL);
+            while let Some((entry, scanned)) = scans.next().await {
+                take(&mut seats, &app_id, shared, entry, scanned, is_patient)?;
+                let is_full = seats
+                    .iter()
+                    .flatten()
+                    .any(|seat| seat.pending.len() > MAX_PART);
                 if cx.is_out_of_time() {
                     store(cx, &mut seats, false).await?;
                     pass.unfinished = true;
-                    return Ok(pass);
+                    return Ok(());
                 }
-                let wanted: Vec<&Entry> = batch
-                    .iter()
-                    .filter(|entry| seats.iter().any(|seat| seat.wants(entry, n == 1)))
-                    .collect();
-                let scans = wanted.into_iter().map(|entry| {
-                    let (searcher, customers) = (Arc::clone(&searcher), Arc::clone(&customers));
-                    async move {
-                        let scanned = scan(cx.app, &searcher, &customers, &entry.name).await;
-                        (entry, scanned)
-                    }
-                });
-                let mut scans = futures::stream::iter(scans.collect::<Vec<_>>()).buffered(PARALLEL);
-                while let Some((entry, scanned)) = scans.next().await {
-                    take(&mut seats, &app_id, n == 1, entry, scanned, is_patient)?;
-                }
-                let full = seats.iter().any(|seat| seat.pending.len() > MAX_PART);
-                if full {
+                if is_full {
                     store(cx, &mut seats, false).await?;
+                }
+                if seats.iter().all(Option::is_none) {
+                    // Other passes over this day were faster for everybody: they go on.
+                    return Ok(());
                 }
             }
         }
     }
     store(cx, &mut seats, true).await?;
-    finish(cx, seats, &mut pass).await?;
-    Ok(pass)
+    for seat in seats.into_iter().flatten() {
+        finish(cx, seat, pass).await?;
+    }
+    Ok(())
 }
 
-/// The requests that wait for this app and day, and the app's ID.
+/// The requests that wait for this app and day, and the app's ID. A seat is emptied once another pass over the same day
+/// has stored the request's slice: that one goes on with it.
 async fn seats(
     cx: Context<'_>,
     app: &AppRef,
     day: Date,
     pass: &mut DayPass,
-) -> Result<(Vec<Seat>, Option<String>), StageError> {
+) -> Result<(Vec<Option<Seat>>, Option<String>), StageError> {
     let mut seats = Vec::new();
     let mut app_id = None;
-    for id in marks::waiting(cx.app, app).await? {
-        let Some(loaded) = cx.app.store.record(&id).await? else {
-            continue;
+    for mark in marks::waiting(cx.app, app).await? {
+        let id = &mark.request;
+        let record = match cx.app.store.record(id).await {
+            Ok(Some(loaded)) => loaded.record,
+            Ok(None) => continue,
+            // One request that cannot be read does not stop the others.
+            Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
+                tracing::error!(request = %id, "left as it is: {error}");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
         };
-        let record = loaded.record;
+        if !mark.fits(&record) {
+            mark.remove(cx.app).await?;
+            continue;
+        }
         let Some(step) = record.step.filter(|step| step.is_search()) else {
             continue;
         };
-        let Some(root) = cx.app.store.root(&id, record.run, step).await? else {
+        let Some(root) = cx.app.store.root(id, record.run, step).await? else {
             continue;
         };
         let memo: Memo = serde_json::from_value(root.memo.clone()).unwrap_or_default();
         let Some(number) = memo.slice(app, day) else {
             continue;
         };
-        let slice = cx.app.store.slice(&id, record.run, step, number).await?;
+        let slice = cx.app.store.slice(id, record.run, step, number).await?;
         let mine = memo.apps.iter().find(|days| days.app.as_ref() == Some(app));
         let others = memo
             .apps
@@ -151,18 +181,18 @@ async fn seats(
         };
         if seat.slice.state.end.is_some() {
             // An earlier pass stored it and was killed before it was joined.
-            finish(cx, vec![seat], pass).await?;
+            finish(cx, seat, pass).await?;
             continue;
         }
         app_id = app_id.or_else(|| mine.and_then(|days| days.app_id.clone()));
-        seats.push(seat);
+        seats.push(Some(seat));
     }
     Ok((seats, app_id))
 }
 
-async fn customers(cx: Context<'_>, seats: &[Seat]) -> Result<Vec<Customer>, StageError> {
+async fn customers(cx: Context<'_>, seats: &[Option<Seat>]) -> Result<Vec<Customer>, StageError> {
     let mut customers = Vec::with_capacity(seats.len());
-    for seat in seats {
+    for seat in seats.iter().flatten() {
         customers.push(Customer {
             needles: needles::load(cx.app, &seat.record, seat.slice.step).await?,
             keeps_text: seat.record.kind == Kind::Export,
@@ -197,7 +227,7 @@ impl Seat {
 
 /// Gives each request what the scan of a blob found for it.
 fn take(
-    seats: &mut [Seat],
+    seats: &mut [Option<Seat>],
     app_id: &str,
     shared: bool,
     entry: &Entry,
@@ -213,7 +243,11 @@ fn take(
         Err(ScanError::Storage(error)) => Some(describe(error)),
         Err(ScanError::Broken) => Some("the search of it broke off".to_owned()),
     };
-    for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+    for seat in seats
+        .iter_mut()
+        .flatten()
+        .filter(|seat| seat.wants(entry, shared))
+    {
         let result = &mut seat.result;
         if let Some(reason) = &unreadable {
             Seat::name(&mut result.unreadable, &entry.name, reason);
@@ -226,7 +260,11 @@ fn take(
         result.bytes += entry.size;
     }
     if let Ok(scanned) = scanned {
-        for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+        for seat in seats
+            .iter_mut()
+            .flatten()
+            .filter(|seat| seat.wants(entry, shared))
+        {
             let result = &mut seat.result;
             result.records += scanned.summary.records;
             if matches!(stream, Stream::Crashes | Stream::Errors) {
@@ -237,13 +275,18 @@ fn take(
             }
         }
         for (n, named, hit) in scanned.hits {
-            let Some(seat) = seats.get_mut(n).filter(|seat| seat.wants(entry, shared)) else {
+            let seat = seats.get_mut(n).and_then(Option::as_mut);
+            let Some(seat) = seat.filter(|seat| seat.wants(entry, shared)) else {
                 continue;
             };
             seat.take_hit(app_id, named.as_deref(), &hit)?;
         }
     }
-    for seat in seats.iter_mut().filter(|seat| seat.wants(entry, shared)) {
+    for seat in seats
+        .iter_mut()
+        .flatten()
+        .filter(|seat| seat.wants(entry, shared))
+    {
         seat.result.resume_after = Some(Seat::place(shared, &entry.name));
     }
     Ok(())
@@ -292,16 +335,22 @@ struct Stored<'a> {
 }
 
 /// Writes hits and then the slices that tell of them; `done` ends the day.
-async fn store(cx: Context<'_>, seats: &mut [Seat], done: bool) -> Result<(), StageError> {
-    for seat in seats {
+async fn store(cx: Context<'_>, seats: &mut [Option<Seat>], done: bool) -> Result<(), StageError> {
+    for place in seats {
+        let Some(seat) = place else { continue };
         if !seat.pending.is_empty() {
             let slice = &seat.slice;
-            let part = seat.result.parts;
-            let name = names::hits(&slice.request, slice.run, slice.step, slice.number, part);
+            let unique: u64 = rand::rng().random();
+            let part = format!(
+                "{:05}-{:04}-{unique:016x}",
+                slice.number,
+                seat.result.parts.len()
+            );
+            let name = names::hits(&slice.request, slice.run, slice.step, &part);
             let bytes = std::mem::take(&mut seat.pending);
             let content_type = "application/jsonl";
             cx.app.store.put(&name, "hits", bytes, content_type).await?;
-            seat.result.parts += 1;
+            seat.result.parts.push(part);
         }
         seat.slice.set_body(&seat.result)?;
         if done {
@@ -311,30 +360,30 @@ async fn store(cx: Context<'_>, seats: &mut [Seat], done: bool) -> Result<(), St
             });
         }
         seat.slice.state.tries = 0;
-        cx.app.store.save_slice(&mut seat.slice).await?;
-    }
-    Ok(())
-}
-
-/// Joins the slices that are over.
-async fn finish(cx: Context<'_>, seats: Vec<Seat>, pass: &mut DayPass) -> Result<(), StageError> {
-    for mut seat in seats {
-        let id = seat.record.id.clone();
-        let end = seat.slice.state.end.clone().unwrap_or_default();
-        let finished = cx
-            .app
-            .store
-            .finish_slice(&mut seat.slice, &seat.root, end)
-            .await?;
-        if let Finished::Joined(event) = finished {
-            super::unmark(cx, &seat.record).await?;
-            pass.joined.push((id, seat.record.run, event));
+        match cx.app.store.save_slice(&mut seat.slice).await {
+            Ok(()) => {}
+            Err(Error::Lost { .. }) => *place = None,
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
-/// Counts a failed try of a day for every request that waits for it; whether any of them is to be given up.
+/// Joins a slice that is over.
+async fn finish(cx: Context<'_>, mut seat: Seat, pass: &mut DayPass) -> Result<(), StageError> {
+    let end = seat.slice.state.end.clone().unwrap_or_default();
+    let finished = cx
+        .app
+        .store
+        .finish_slice(&mut seat.slice, &seat.root, end)
+        .await?;
+    if let Finished::Joined(event) = finished {
+        pass.joined.push((seat.record, seat.slice.step, event));
+    }
+    Ok(())
+}
+
+/// Counts a failed try of a day for every request that waits for it, and gives up those that were tried enough.
 ///
 /// # Errors
 /// When the slices cannot be read or written.
@@ -343,13 +392,14 @@ pub async fn count_failure(
     app: &AppRef,
     day: Date,
     reason: &str,
-    until: Timestamp,
-) -> Result<DayPass, StageError> {
-    let mut pass = DayPass::default();
-    let (seats, _app_id) = seats(cx, app, day, &mut pass).await?;
+    pass: &mut DayPass,
+) -> Result<Duration, StageError> {
+    let (seats, _app_id) = seats(cx, app, day, pass).await?;
     let limits = &cx.app.config.limits;
     let now = cx.now();
-    for mut seat in seats {
+    let tries = seats.iter().flatten().map(|seat| seat.slice.state.tries);
+    let delay = limits.backoff(tries.max().unwrap_or(0) + 1);
+    for mut seat in seats.into_iter().flatten() {
         let state = &mut seat.slice.state;
         state.tries += 1;
         let since = *state.failing_since.get_or_insert(now);
@@ -358,13 +408,19 @@ pub async fn count_failure(
         if is_over {
             let end = super::give_up(&mut seat.slice, reason)?;
             seat.slice.state.end = Some(end);
-            cx.app.store.save_slice(&mut seat.slice).await?;
-            finish(cx, vec![seat], &mut pass).await?;
+        }
+        match cx.app.store.save_slice(&mut seat.slice).await {
+            Ok(()) => {}
+            // Another pass stored it meanwhile: that one goes on.
+            Err(Error::Lost { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if is_over {
+            finish(cx, seat, pass).await?;
             continue;
         }
-        cx.app.store.save_slice(&mut seat.slice).await?;
         let mark = SliceMark {
-            until: Some(until),
+            until: Some(cx.after(delay)),
             waits_for: Some(reason.to_owned()),
             ..SliceMark::default()
         };
@@ -376,34 +432,7 @@ pub async fn count_failure(
         marked.await?;
         pass.unfinished = true;
     }
-    Ok(pass)
-}
-
-/// The highest number of tries among the requests that wait for a day.
-///
-/// # Errors
-/// When the slices cannot be read.
-pub async fn tries(cx: Context<'_>, app: &AppRef, day: Date) -> Result<u32, StageError> {
-    let (seats, _app_id) = seats(cx, app, day, &mut DayPass::default()).await?;
-    Ok(seats
-        .iter()
-        .map(|seat| seat.slice.state.tries)
-        .max()
-        .unwrap_or(0))
-}
-
-fn describe(error: &storage::Error) -> String {
-    format!("it could not be read: {error}")
-}
-
-fn stream_name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Logs => "logs",
-        Stream::Crashes => "crashes",
-        Stream::Errors => "errors",
-        Stream::Attachments => "attachments",
-        Stream::Other => "other",
-    }
+    Ok(delay)
 }
 
 /// The open slices of one app and day, of every request that waits for it.
@@ -421,8 +450,22 @@ pub async fn waiting_slices(
         Err(StageError::Work(error)) => return Err(error),
         Err(_) => return Ok(Vec::new()),
     };
-    let slices = seats.into_iter().map(|seat| seat.slice);
+    let slices = seats.into_iter().flatten().map(|seat| seat.slice);
     Ok(slices
         .map(|slice| (slice.request, slice.run, slice.step, slice.number))
         .collect())
+}
+
+fn describe(error: &storage::Error) -> String {
+    format!("it could not be read: {error}")
+}
+
+fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Logs => "logs",
+        Stream::Crashes => "crashes",
+        Stream::Errors => "errors",
+        Stream::Attachments => "attachments",
+        Stream::Other => "other",
+    }
 }

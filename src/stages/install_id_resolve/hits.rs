@@ -82,8 +82,8 @@ pub async fn each<E>(
 where
     StageError: From<E>,
 {
-    for part in 0..day.result.parts {
-        let name = names::hits(&record.id, record.run, step, day.number, part);
+    for part in &day.result.parts {
+        let name = names::hits(&record.id, record.run, step, part);
         let read = app.store.container().read(&name, MAX_PART).await;
         let stored = read.map_err(Error::from)?.ok_or(Error::Corrupt {
             what: "a search's hits",

@@ -23,6 +23,9 @@ pub enum Refusal {
     /// The document has faults.
     #[error("the document has faults")]
     Faults(Vec<Fault>),
+    /// A parameter of the query that cannot be used.
+    #[error("{0}")]
+    BadQuery(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),

@@ -104,7 +104,7 @@ pub async fn link(cx: Context<'_>, id: &RequestId, valid_for: &str) -> Result<Li
     let record = record(cx, id).await?;
     stored(&record)?;
     let valid_for = parse_duration(valid_for).ok_or_else(|| {
-        Refusal::Conflict("`link` is a time such as 72h, 30m or 7d; at most 7d".to_owned())
+        Refusal::BadQuery("`link` is a time such as 72h, 30m or 7d; at most 7d".to_owned())
     })?;
     let name = names::package(id, record.run);
     let now = cx.now();

@@ -16,6 +16,8 @@ use crate::workflow::{Record, Status, Step};
 
 /// Requests of one page.
 const MAX_PAGE: u16 = 200;
+/// What lists refused queue messages in the place of requests.
+const REFUSED: &str = "refused";
 
 /// How far one step is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -250,6 +252,46 @@ pub struct Query {
     pub after: Option<String>,
 }
 
+impl Query {
+    /// Reads the parameters of a call.
+    ///
+    /// # Errors
+    /// [`Refusal::BadQuery`] for a status that there is none of, or a limit that is no number: an empty list would look
+    /// like an answer.
+    pub fn read(
+        status: Option<String>,
+        limit: Option<&str>,
+        after: Option<String>,
+    ) -> Result<Self, Refusal> {
+        if let Some(status) = &status
+            && status != REFUSED
+            && Status::ALL.iter().all(|known| known.name() != status)
+        {
+            let known: Vec<&str> = Status::ALL.iter().map(|it| it.name()).collect();
+            let known = known.join(", ");
+            return Err(Refusal::BadQuery(format!(
+                "`status` is one of {known}, {REFUSED}"
+            )));
+        }
+        let limit = match limit {
+            None => None,
+            Some(limit) => match limit.parse() {
+                Ok(limit @ 1..=MAX_PAGE) => Some(limit),
+                _ => {
+                    return Err(Refusal::BadQuery(format!(
+                        "`limit` is a number from 1 to {MAX_PAGE}"
+                    )));
+                }
+            },
+        };
+        Ok(Self {
+            status,
+            limit,
+            after,
+        })
+    }
+}
+
 /// One page of the list.
 #[derive(Debug, Serialize)]
 pub struct Listed {
@@ -265,7 +307,7 @@ pub struct Listed {
 /// # Errors
 /// When stored state cannot be read.
 pub async fn list(cx: Context<'_>, query: &Query) -> Result<Listed, Refusal> {
-    let wants_refused = query.status.as_deref() == Some("refused");
+    let wants_refused = query.status.as_deref() == Some(REFUSED);
     let prefix = if wants_refused {
         names::REFUSED
     } else {

@@ -126,11 +126,6 @@ async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Times
 /// When something cannot be deleted.
 pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
     let store = &cx.app.store;
-    match blob_search::unmark(cx, record).await {
-        Ok(()) => {}
-        Err(StageError::Work(error)) => return Err(error),
-        Err(_) => {}
-    }
     // The record may have been opened again by a retry, whose work must stay.
     let is_ended = |loaded: Option<crate::work::Loaded>| {
         loaded
@@ -139,9 +134,17 @@ pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
     if !is_ended(store.record(&record.id).await?) {
         return Ok(());
     }
-    store
-        .delete_under(&names::work_prefix(&record.id), "finished work")
-        .await?;
+    for step in Step::ALL.into_iter().filter(|step| step.is_search()) {
+        match blob_search::unmark(cx, record, step).await {
+            Err(StageError::Work(error)) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    // A retry may begin the next run at any time: only what belongs to this run and those before it goes.
+    for run in 1..=record.run {
+        let prefix = names::run_prefix(&record.id, run);
+        store.delete_under(&prefix, "finished work").await?;
+    }
     store
         .delete_under(&names::poison_prefix(&record.id), "a count")
         .await?;

@@ -112,7 +112,7 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
         (Some(Resolve | Relate), Event::MoreToFind) => To::Step(Widen),
         (Some(Widen), Event::Joined { step: Widen, .. }) => To::Step(Plan),
         (
-            Some(Resolve | Plan),
+            Some(Resolve | Relate | Plan),
             Event::Planned {
                 has_items: false, ..
             },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use appcenter_dsr::report::Code;
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Function, Status, Step};
 use serde_json::{Value, json};
@@ -9,8 +10,9 @@ use serde_json::{Value, json};
 use super::{entries, quoted, read, root, table};
 
 /// What lies beside the stages and is not one, with the reason.
-const HELPERS: [(&str, &str); 3] = [
+const HELPERS: [(&str, &str); 4] = [
     ("acting", "what block, delete and collect share"),
+    ("gate", "the look at the record before irreversible calls"),
     (
         "planned",
         "how the stored plan is read by whoever acts on it",
@@ -212,4 +214,21 @@ fn statuses_are_explained() {
             .collect();
         assert_eq!(listed, statuses(), "{path}: {heading}");
     }
+}
+
+#[test]
+fn exceptions_are_explained() {
+    let rows: Vec<(Vec<String>, String, String)> = table(&read("docs/RUNBOOK.md"), "## Exceptions")
+        .iter()
+        .map(|row| (quoted(&row[0]), row[2].clone(), row[3].clone()))
+        .collect();
+    let expected: Vec<(Vec<String>, String, String)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let retry = if code.retry_may_help() { "yes" } else { "no" };
+            let name = vec![code.name().to_owned()];
+            (name, retry.to_owned(), code.what_to_do().to_owned())
+        })
+        .collect();
+    assert_eq!(rows, expected, "the table of exceptions in docs/RUNBOOK.md");
 }

@@ -28,23 +28,25 @@ fn imports(source: &str) -> BTreeSet<String> {
     named.collect()
 }
 
-/// Module to what it may import; those marked `(later)` need not be there yet.
-fn rules() -> BTreeMap<String, (BTreeSet<String>, bool)> {
+/// What each module may import.
+type Rules = BTreeMap<String, BTreeSet<String>>;
+
+/// The rules as they are drawn.
+fn rules() -> Rules {
     table(&read("docs/ARCHITECTURE.md"), "## Layers")
         .iter()
         .map(|row| {
             let [module] = quoted(&row[0]).try_into().expect("one module a row");
-            let allowed = quoted(&row[1]).into_iter().collect();
-            (module, (allowed, row[0].contains("(later)")))
+            (module, quoted(&row[1]).into_iter().collect())
         })
         .collect()
 }
 
-fn breaches(files: &[File], rules: &BTreeMap<String, (BTreeSet<String>, bool)>) -> Vec<String> {
+fn breaches(files: &[File], rules: &Rules) -> Vec<String> {
     let mut breaches = Vec::new();
     for File { path, text } in files {
         let own = module(path);
-        let Some((allowed, _)) = rules.get(own) else {
+        let Some(allowed) = rules.get(own) else {
             breaches.push(format!(
                 "{path}: `{own}` has no row in docs/ARCHITECTURE.md"
             ));
@@ -73,9 +75,9 @@ fn modules_import_what_they_may() {
     let breaches = breaches(&files, &rules);
     assert!(breaches.is_empty(), "{breaches:#?}");
     let there: BTreeSet<&str> = files.iter().map(|file| module(&file.path)).collect();
-    for (module, (_, is_later)) in &rules {
+    for module in rules.keys() {
         assert!(
-            *is_later || there.contains(module.as_str()),
+            there.contains(module.as_str()),
             "a row for `{module}`, which is gone"
         );
     }
@@ -89,7 +91,7 @@ fn layers_have_no_circles() {
     while placed.len() < rules.len() {
         let next: Vec<&str> = rules
             .iter()
-            .filter(|(module, (allowed, _))| {
+            .filter(|(module, allowed)| {
                 !placed.contains(module.as_str())
                     && allowed.iter().all(|it| placed.contains(it.as_str()))
             })
@@ -106,11 +108,8 @@ fn layers_have_no_circles() {
 #[test]
 fn breaches_are_found() {
     let rules = BTreeMap::from([
-        ("domain".to_owned(), (BTreeSet::new(), false)),
-        (
-            "search".to_owned(),
-            (BTreeSet::from(["domain".to_owned()]), false),
-        ),
+        ("domain".to_owned(), BTreeSet::new()),
+        ("search".to_owned(), BTreeSet::from(["domain".to_owned()])),
     ]);
     for (path, text, expected) in [
         (
