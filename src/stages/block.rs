@@ -9,7 +9,7 @@ use super::acting::{self, Fate, Items};
 use super::gate::StepGate;
 use super::planned::read_plan;
 use super::{Context, CutOutcome, Outcome, StageError, not_known};
-use crate::appcenter::Error;
+use crate::appcenter;
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, InstallId, Kind, RequestId, Subject};
 use crate::work::{Cut, Error, Slice, SliceInput, names};
@@ -154,7 +154,7 @@ pub(super) async fn run(
         // Blocking twice is blocking once.
         match client.block_install(&item.app, item.install, gate).await {
             Ok(()) => Ok((Fate::Done, None)),
-            Err(Error::NotFound(_)) => Err(not_known(client, &item.app).await),
+            Err(appcenter::Error::NotFound(_)) => Err(not_known(client, &item.app).await),
             Err(error) => Err(error.into()),
         }
     })

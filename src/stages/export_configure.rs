@@ -112,8 +112,11 @@ async fn set_up(
         return create(cx, client, app, slice, setup, target).await;
     };
     setup.export = Some(state(best));
+    let is_new = setup.created.as_deref() == Some(best.id.as_str());
     match &best.state {
         Some(State::Pending) => Ok(pending(cx, setup)),
+        // What it backfills is there only after it has run.
+        Some(State::Enabled) if is_new && best.last_run_time.is_none() => Ok(pending(cx, setup)),
         Some(State::Enabled) => complete(client, app, setup, best, target.as_ref()).await,
         Some(State::Disabled) if target.is_some() => {
             client.enable_export_configuration(app, &best.id).await?;

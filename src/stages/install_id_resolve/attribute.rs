@@ -91,6 +91,7 @@ async fn ask(
         if lookups.searched.contains_key(guid) {
             continue;
         }
+        in_time(cx)?;
         let hits = match client.error_search(app, &guid.to_string()).await {
             Ok(hits) => hits,
             Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
@@ -112,6 +113,17 @@ async fn ask(
         return Ok(());
     }
     walk(cx, client, app, &missing, lookups).await
+}
+
+/// Stops when the invocation must save itself; what is known by then is stored, and it goes on at once.
+fn in_time(cx: Context<'_>) -> Result<(), StageError> {
+    if cx.is_out_of_time() {
+        return Err(StageError::Retry {
+            reason: "report IDs are being looked up".to_owned(),
+            until: Some(cx.now()),
+        });
+    }
+    Ok(())
 }
 
 /// Looks through every group for reports that the search does not know: it covers symbolicated crashes only.
@@ -137,6 +149,7 @@ async fn walk(
         lookups.walk.insert(key.clone(), groups);
     }
     while let Some(group) = lookups.walk.get(&key).and_then(|left| left.last().cloned()) {
+        in_time(cx)?;
         let mut pages = client.errors_in_group(app, &group, start)?;
         loop {
             let page = match pages.next().await {

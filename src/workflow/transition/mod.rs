@@ -162,7 +162,12 @@ pub fn next(
     let name = event.name();
     let left = record.step;
     if let Some(left) = left {
-        record.steps.entry(left).or_default().ended_at = Some(now);
+        let state = record.steps.entry(left).or_default();
+        state.ended_at = Some(now);
+        // A step of one piece has done it; one that joins tells its own numbers below.
+        if left.function().is_some() && !matches!(event, Event::Cancelled | Event::Retried) {
+            state.done = state.planned;
+        }
     }
     match event {
         Event::Joined { step, done, failed } => {
