@@ -229,7 +229,7 @@ async fn work(
                 start.elapsed().as_secs_f64(),
                 requests.len() - open
             );
-            next_line += LINE;
+            next_line = Instant::now() + LINE;
         }
         if killed != last_kill.0 {
             last_kill = (killed, Instant::now());
