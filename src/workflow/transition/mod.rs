@@ -162,7 +162,18 @@ pub fn next(
     let name = event.name();
     let left = record.step;
     if let Some(left) = left {
-        record.steps.entry(left).or_default().ended_at = Some(now);
+        let state = record.steps.entry(left).or_default();
+        state.ended_at = Some(now);
+        // A step that tells more than "joined" has done all that it held.
+        if matches!(
+            event,
+            Event::LinksToFind
+                | Event::MoreToFind
+                | Event::Planned { .. }
+                | Event::Concluded { .. }
+        ) {
+            state.done = state.planned;
+        }
     }
     match event {
         Event::Joined { step, done, failed } => {
