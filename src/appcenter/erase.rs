@@ -78,7 +78,8 @@ impl Client {
     /// `Errors_DeleteError`: deletes one report with its attachments and blobs. Its search entry may stay for 30 days.
     ///
     /// # Errors
-    /// Those of a call; [`Error::Stopped`] when the gate is closed. [`Error::NotFound`] may mean that an earlier attempt succeeded: see [`Client::confirm_gone`].
+    /// Those of a call; [`Error::Stopped`] when the gate is closed. [`Error::NotFound`] says nothing yet, and
+    /// [`Error::NotFoundAgain`] that an earlier attempt of this call may have succeeded: see [`Client::confirm_gone`].
     pub async fn delete_error(
         &self,
         app: &AppRef,
@@ -88,7 +89,7 @@ impl Client {
     ) -> Result<Deleted, Error> {
         let path = report_path(self, app, group, error, &[])?;
         let call = Call::irreversible("Errors_DeleteError", Method::DELETE, path, gate);
-        deleted(&self.send(&call).await?)
+        self.delete(&call).await
     }
 
     /// `crashes_delete`: the same by the legacy API.
@@ -104,7 +105,17 @@ impl Client {
     ) -> Result<Deleted, Error> {
         let path = crash_path(self, app, group, crash, &[])?;
         let call = Call::irreversible("crashes_delete", Method::DELETE, path, gate);
-        deleted(&self.send(&call).await?)
+        self.delete(&call).await
+    }
+
+    async fn delete(&self, call: &Call<'_>) -> Result<Deleted, Error> {
+        match self.send(call).await {
+            Ok(body) => deleted(&body),
+            Err(Error::NotFound(refusal)) if call.is_maybe_done() => {
+                Err(Error::NotFoundAgain(refusal))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// `Devices_BlockLogs`: App Center drops, for good, everything that this install sends to this app. It deletes nothing.

@@ -20,6 +20,9 @@ pub enum Error {
     /// 404: no such thing, or (seen in practice) a token that cannot see it. Not yet evidence that a report is gone.
     #[error("App Center does not know it{}", suffix(.0))]
     NotFound(Refusal),
+    /// 404 to a deletion that was sent before, the answer to which was lost: it may be our own doing.
+    #[error("App Center does not know it (any more){}", suffix(.0))]
+    NotFoundAgain(Refusal),
     /// 410: the operation has been retired.
     #[error("App Center has retired this operation")]
     Gone,

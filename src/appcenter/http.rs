@@ -1,5 +1,6 @@
 //! The one place that sends a call to App Center.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -30,6 +31,8 @@ pub(super) struct Call<'a> {
     repeat: Repeat,
     expect: Expect,
     gate: Option<&'a dyn Gate>,
+    /// Whether an attempt may have been done although its answer did not say so.
+    maybe_done: AtomicBool,
 }
 
 impl<'a> Call<'a> {
@@ -43,6 +46,7 @@ impl<'a> Call<'a> {
             repeat: Repeat::Safe,
             expect: Expect::Json,
             gate: None,
+            maybe_done: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +95,11 @@ impl<'a> Call<'a> {
     pub(super) fn expecting(self, expect: Expect) -> Self {
         Self { expect, ..self }
     }
+
+    /// Whether an attempt may have been done although its answer was lost, or said otherwise.
+    pub(super) fn is_maybe_done(&self) -> bool {
+        self.maybe_done.load(Ordering::Relaxed)
+    }
 }
 
 /// A failed attempt: what the retry decides on, and what the caller would get.
@@ -134,6 +143,9 @@ impl Client {
                 }
                 Err(failed) => failed,
             };
+            if may_be_done(&failed) {
+                call.maybe_done.store(true, Ordering::Relaxed);
+            }
             if let Error::RateLimited { until } = failed.error {
                 self.budget().hold_until(until).await;
             }
@@ -255,6 +267,17 @@ impl Failed {
             outcome: Outcome::Refused(0, None),
             error,
         }
+    }
+}
+
+/// Whether a failed attempt may have taken effect: everything but a clear refusal, or a call that was never sent.
+fn may_be_done(failed: &Failed) -> bool {
+    match failed.outcome {
+        Outcome::Lost | Outcome::Unreadable => true,
+        Outcome::Refused(status, _) => {
+            retry::is_passing(status) || matches!(failed.error, Error::TooLarge { .. })
+        }
+        Outcome::NotSent | Outcome::Limited(_) | Outcome::Pending => false,
     }
 }
 

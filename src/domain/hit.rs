@@ -87,6 +87,9 @@ pub struct Hit {
     /// Whether the record was too long to be held whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub oversized: bool,
+    /// Whether the blob's name and its content tell different reports.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub disagrees: bool,
     /// Why it was found.
     pub reasons: Vec<Reason>,
     /// The searched install IDs that it holds.

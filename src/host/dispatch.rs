@@ -454,9 +454,15 @@ pub async fn after_sweep(cx: Context<'_>, swept: Swept) -> Result<(), Error> {
         advance(cx, &id, run, Event::Accepted).await?;
     }
     for (id, run, step, number, reason) in swept.give_up {
-        let Some(root) = cx.app.store.root(&id, run, step).await? else {
-            fail(cx, &id, run, step, &reason).await?;
-            continue;
+        let root = cx.app.store.root(&id, run, step).await?;
+        let (root, number) = match (root, number) {
+            (Some(root), Some(number)) => (root, number),
+            // It was cut all the same: its slices have messages of their own.
+            (Some(_), None) => continue,
+            (None, _) => {
+                fail(cx, &id, run, step, &reason).await?;
+                continue;
+            }
         };
         let mut slice = cx.app.store.slice(&id, run, step, number).await?;
         give_up(cx, &mut slice, &root, &reason).await?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Outcome, StageError};
-use crate::work::{Slice, SliceEnd};
+use crate::work::{Error, Slice, SliceEnd};
 
 /// Items whose calls are in flight at once.
 pub const IN_FLIGHT: usize = 8;
@@ -123,6 +123,13 @@ where
     F: Fn(T, bool) -> Fut,
     Fut: Future<Output = Fated>,
 {
+    if slice.state.body.is_null() {
+        // It was cut with items; an empty slice would pass for one that is done.
+        return Err(StageError::Work(Error::Corrupt {
+            what: "a slice",
+            reason: "it is missing".to_owned(),
+        }));
+    }
     let mut items: Items<T> = slice.body()?;
     let mut wave = items.wave();
     let mut before = items.attempt(&wave);

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::acting::{self, Fate, Items};
 use super::gate::StepGate;
 use super::planned::read_plan;
-use super::{Context, CutOutcome, Outcome, StageError};
+use super::{Context, CutOutcome, Outcome, StageError, not_known};
+use crate::appcenter;
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, InstallId, Kind, RequestId, Subject};
 use crate::work::{Cut, Error, Slice, SliceInput, names};
@@ -151,8 +152,11 @@ pub(super) async fn run(
     let gate = &gate;
     acting::act(cx, slice, |item: BlockItem, _attempted| async move {
         // Blocking twice is blocking once.
-        client.block_install(&item.app, item.install, gate).await?;
-        Ok((Fate::Done, None))
+        match client.block_install(&item.app, item.install, gate).await {
+            Ok(()) => Ok((Fate::Done, None)),
+            Err(appcenter::Error::NotFound(_)) => Err(not_known(client, &item.app).await),
+            Err(error) => Err(error.into()),
+        }
     })
     .await
 }

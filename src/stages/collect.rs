@@ -2,12 +2,14 @@
 //!
 //! Nothing is changed in App Center, so a report can be fetched twice; what is stored is the same.
 
+use std::future::Future;
+
 use serde::{Deserialize, Serialize};
 
 use super::acting::{self, Fate, Fated};
 use super::planned::read_plan;
 use super::{Context, CutOutcome, Outcome, StageError};
-use crate::appcenter::{Client, Error, RawSource};
+use crate::appcenter::{Client, Error, Gone, RawSource};
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, ErrorId, GroupId};
 use crate::work::{Slice, names};
@@ -96,8 +98,9 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
     } = item;
     let details = match client.error_details(app, group, error).await {
         Ok(details) => details,
+        Err(Error::NotFound(_)) => return not_found(client, item).await,
         // The archive's copy is in the package all the same.
-        Err(Error::NotFound(_) | Error::Gone) => return Ok((Fate::AlreadyGone, None)),
+        Err(Error::Gone) => return Ok((Fate::AlreadyGone, None)),
         Err(error) => return Err(error.into()),
     };
     let mut collected = Collected::default();
@@ -108,7 +111,7 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
     };
     save.store("details.json", "details", &details.json, "application/json")
         .await?;
-    match client.raw_log(app, group, error, MAX_FILE).await {
+    match twice(|| client.raw_log(app, group, error, MAX_FILE)).await {
         Ok(raw) => {
             let (name, kind) = match raw.source {
                 RawSource::Text => ("raw.txt", "text/plain"),
@@ -119,7 +122,7 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
         }
         Err(error) => save.missing("raw log", error)?,
     }
-    match client.stack_trace(app, group, error).await {
+    match twice(|| client.stack_trace(app, group, error)).await {
         Ok(trace) => {
             save.store(
                 "stacktrace.json",
@@ -141,11 +144,36 @@ async fn collect(cx: Context<'_>, client: &Client, item: &CollectItem) -> Fated 
     Ok((Fate::Done, Some(detail)))
 }
 
-async fn session_logs(client: &Client, save: &mut Save<'_>) -> Result<(), StageError> {
+/// A report is gone when the token that does not see it sees its app; else it is asked for again later.
+async fn not_found(client: &Client, item: &CollectItem) -> Fated {
     match client
-        .all_session_logs(&save.item.app, &save.item.error)
-        .await
+        .confirm_gone(&item.app, &item.group, &item.error)
+        .await?
     {
+        Gone::Confirmed => Ok((Fate::AlreadyGone, None)),
+        Gone::StillThere => Err(StageError::retry(
+            "App Center answered 404 to a report that it shows",
+        )),
+        Gone::AppUnreachable => Err(StageError::retry(
+            "App Center answers 404 and does not show the app to the token: a person must check the token",
+        )),
+    }
+}
+
+/// Asks once more after a 404 to a part of a report that is there: it is believed when it is said twice.
+async fn twice<T, F, Fut>(call: F) -> Result<T, Error>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    match call().await {
+        Err(Error::NotFound(_)) => call().await,
+        other => other,
+    }
+}
+
+async fn session_logs(client: &Client, save: &mut Save<'_>) -> Result<(), StageError> {
+    match twice(|| client.all_session_logs(&save.item.app, &save.item.error)).await {
         Ok((pages, is_complete)) => {
             for (page, n) in pages.iter().zip(1..) {
                 let name = format!("session-logs-{n:02}.json");
@@ -166,7 +194,7 @@ async fn session_logs(client: &Client, save: &mut Save<'_>) -> Result<(), StageE
 
 async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageError> {
     let item = save.item;
-    let listed = match client.attachments(&item.app, &item.error).await {
+    let listed = match twice(|| client.attachments(&item.app, &item.error)).await {
         Ok(listed) => listed,
         Err(Error::NotFound(_) | Error::Gone) => return Ok(()),
         Err(error) => return save.missing("attachments", error),
@@ -183,8 +211,7 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
             .as_deref()
             .is_some_and(|kind| kind.starts_with("text/"));
         let text = if is_text {
-            client
-                .attachment_text(&item.app, &item.error, &id)
+            twice(|| client.attachment_text(&item.app, &item.error, &id))
                 .await
                 .ok()
         } else {
@@ -192,8 +219,7 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
         };
         let bytes = match text {
             Some(text) => bytes::Bytes::from(text.into_exposed()),
-            None => match client
-                .attachment_bytes(&item.app, &item.error, &id, MAX_FILE)
+            None => match twice(|| client.attachment_bytes(&item.app, &item.error, &id, MAX_FILE))
                 .await
             {
                 Ok(bytes) => bytes.into_exposed(),

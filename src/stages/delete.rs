@@ -1,7 +1,7 @@
 //! `delete`: delete each report of the approved plan. It cannot be undone.
 //!
 //! `deleted` needs a 2xx without failed blobs. A 404 counts only after the same token sees the app and not the report;
-//! it then means `deleted` when an earlier run of ours may have sent the call, and `already_gone` when none did.
+//! it then means `deleted` when an earlier attempt of ours may have done it, and `already_gone` when none did.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,8 @@ async fn delete(client: &Client, item: &DeleteItem, attempted: bool, gate: &dyn 
             "App Center deleted the report and reports {} of its blobs as not deleted",
             deleted.blobs_failed.unwrap_or(0)
         ))),
-        Err(Error::NotFound(_)) => {
+        Err(error @ (Error::NotFound(_) | Error::NotFoundAgain(_))) => {
+            let attempted = attempted || matches!(error, Error::NotFoundAgain(_));
             match client
                 .confirm_gone(&item.app, &item.group, &item.error)
                 .await?

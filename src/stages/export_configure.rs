@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::setup::{AppSetup, ExportState};
-use super::{Context, CutOutcome, Outcome, StageError};
+use super::{Context, CutOutcome, Outcome, StageError, not_known};
 use crate::appcenter::{
     Client, Error, ExportConfiguration, ExportState as State, ExportStorage, ExportTarget,
     ExportType,
@@ -97,7 +97,8 @@ async fn set_up(
     }
     let listed = match client.export_configurations(app).await {
         Ok(listed) => listed,
-        Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => {
+        Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+        Err(Error::Gone | Error::Rejected { .. }) => {
             note(
                 &mut setup.exceptions,
                 "export configurations could not be listed: only what the archive holds already was searched",
@@ -111,8 +112,11 @@ async fn set_up(
         return create(cx, client, app, slice, setup, target).await;
     };
     setup.export = Some(state(best));
+    let is_new = setup.created.as_deref() == Some(best.id.as_str());
     match &best.state {
         Some(State::Pending) => Ok(pending(cx, setup)),
+        // What it backfills is there only after it has run.
+        Some(State::Enabled) if is_new && best.last_run_time.is_none() => Ok(pending(cx, setup)),
         Some(State::Enabled) => complete(client, app, setup, best, target.as_ref()).await,
         Some(State::Disabled) if target.is_some() => {
             client.enable_export_configuration(app, &best.id).await?;
@@ -136,16 +140,11 @@ async fn set_up(
     }
 }
 
-/// The app's ID; a 404 is believed only when the same token can do something else.
+/// The app's ID; a 404 is believed only when it comes twice and the same token can do something else.
 async fn app_id(client: &Client, app: &AppRef) -> Result<String, StageError> {
     match client.app(app).await {
         Ok(app) => Ok(app.id.to_string()),
-        Err(Error::NotFound(_)) => match client.user().await {
-            Ok(_user) => Err(StageError::permanent(format!(
-                "App Center does not know the app {app}, or the token may not see it"
-            ))),
-            Err(error) => Err(error.into()),
-        },
+        Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error) => Err(error.into()),
     }
 }
@@ -227,6 +226,7 @@ async fn create(
             note(&mut setup.notes, "an export configuration was created");
             Ok(pending(cx, setup))
         }
+        Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
             note(
                 &mut setup.exceptions,

@@ -27,6 +27,7 @@ use jiff::Timestamp;
 
 use crate::app::App;
 use crate::appcenter;
+use crate::domain::AppRef;
 use crate::storage;
 use crate::work::{self, Cut, Slice, SliceEnd};
 use crate::workflow::join::Root;
@@ -167,12 +168,35 @@ impl From<appcenter::Error> for StageError {
             | Error::Protocol { .. }
             | Error::Unauthorized(_)
             | Error::Forbidden(_)
+            // Of a document; who asks for files bounds them and takes this itself.
+            | Error::TooLarge { .. }
             | Error::Setup { .. } => Self::Retry {
                 reason,
                 until: None,
             },
             _ => Self::Permanent { reason },
         }
+    }
+}
+
+/// What a 404 means where none belongs: the app is not known, or the token is not accepted (which App Center may say
+/// with a 404, seen in practice), or it passes.
+pub(crate) async fn not_known(client: &appcenter::Client, app: &AppRef) -> StageError {
+    use appcenter::Error;
+    match client.app(app).await {
+        Ok(_app) => {
+            StageError::retry("App Center answered 404 to a call about an app that it shows")
+        }
+        Err(Error::NotFound(_)) => match client.user().await {
+            Ok(_user) => StageError::permanent(format!(
+                "App Center does not know the app {app}, or the token may not see it"
+            )),
+            Err(Error::NotFound(_)) => StageError::retry(
+                "App Center answers 404 to everything: a person must check `APPCENTER_API_TOKEN`",
+            ),
+            Err(error) => error.into(),
+        },
+        Err(error) => error.into(),
     }
 }
 

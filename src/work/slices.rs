@@ -73,7 +73,8 @@ impl Slice {
         }
         T::deserialize(&self.state.body).map_err(|error| Error::Corrupt {
             what: "a slice",
-            reason: error.to_string(),
+            // Its text can quote values.
+            reason: format!("its body does not fit its step ({})", error_kind(&error)),
         })
     }
 
@@ -379,6 +380,15 @@ impl Store {
         let name = Self::step_blob(id, run, step, &format!("bins/{bin:04}.json"));
         let read = self.read_json(&name, "a bin").await?;
         Ok(read.map_or((Bin::default(), None), |(bin, etag)| (bin, Some(etag))))
+    }
+}
+
+fn error_kind(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Io => "io",
+        serde_json::error::Category::Syntax => "syntax",
+        serde_json::error::Category::Data => "data",
+        serde_json::error::Category::Eof => "eof",
     }
 }
 

@@ -203,14 +203,19 @@ impl Store {
                 .ok_or(Error::Lost { what });
         };
         self.before(what)?;
+        let bytes = json(value, what)?;
         let replaced = self
             .container
-            .replace(name, json(value, what)?, JSON, etag)
+            .replace(name, bytes.clone(), JSON, etag)
             .await?;
         self.after(what)?;
-        match replaced {
-            Replaced::Done(etag) => Ok(etag),
-            Replaced::Conflict => Err(Error::Lost { what }),
+        if let Replaced::Done(etag) = replaced {
+            return Ok(etag);
+        }
+        // The answer to our own write may have been lost and the write sent again: then what is there is ours.
+        match self.container.read(name, MAX_JSON).await? {
+            Some(stored) if stored.bytes == bytes => Ok(stored.etag),
+            _ => Err(Error::Lost { what }),
         }
     }
 

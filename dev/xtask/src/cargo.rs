@@ -1,6 +1,6 @@
 //! Building the handler.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context as _;
@@ -33,6 +33,23 @@ pub(crate) fn cargo() -> Command {
     let mut cargo = program("cargo");
     cargo.current_dir(stack::project_root());
     cargo
+}
+
+/// The given handler, or one that is built in this way.
+///
+/// # Errors
+/// When the given one is no file, or none can be built.
+pub(crate) async fn given_or_built(
+    given: Option<&Path>,
+    profile: Profile,
+) -> anyhow::Result<PathBuf> {
+    let Some(given) = given else {
+        return handler(profile).await;
+    };
+    let given = std::path::absolute(given)?;
+    anyhow::ensure!(given.is_file(), "{} is no file", given.display());
+    println!("Using the handler {}", given.display());
+    Ok(given)
 }
 
 /// Builds the handler and gives its path; nothing is done when it is built already.

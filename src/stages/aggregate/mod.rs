@@ -53,6 +53,40 @@ pub(super) async fn run(
     conclude(cx, record, &report, package).await
 }
 
+/// Reports what was done by a request that was cancelled, or failed, after its plan was approved: once its work is
+/// removed nobody could tell any more.
+///
+/// # Errors
+/// When stored state cannot be read or written.
+pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let outcomes = outcomes::load(cx, record).await?;
+    let rows = rows::survey(cx, record, &plan).await?;
+    let setup = exceptions(cx, record).await?;
+    let report = Report::compose(Inputs {
+        record,
+        plan: Some(&plan),
+        outcomes: &outcomes.items,
+        arrived: &Arrived::default(),
+        setup: &setup,
+        unavailable: &[],
+        log_copies: &rows.copies,
+        last_row: rows.last,
+        package: None,
+        concluded_at: record.ended_at.unwrap_or_else(|| cx.now()),
+    });
+    let hash = sha256(&store_report(cx, record, &report).await?);
+    let update = cx.app.store.update_record(&record.id, |stored| {
+        if stored.run != record.run || !stored.status.is_ended() {
+            return Err(());
+        }
+        stored.report_sha256 = Some(hash.clone());
+        Ok(())
+    });
+    update.await?;
+    Ok(())
+}
+
 /// When this step began: the same each time it is run, so that a second run stores the same bytes.
 fn concluded_at(cx: Context<'_>, record: &Record) -> jiff::Timestamp {
     let state = record.steps.get(&crate::workflow::Step::Aggregate);

@@ -12,7 +12,7 @@ use super::outcomes::Outcomes;
 use super::rows::{self, RowFilter};
 use crate::domain::hit::{Hit, Stream};
 use crate::domain::plan::{Action, Plan, ReportItem};
-use crate::domain::{AppRef, InstallId};
+use crate::domain::{AppRef, ErrorId, InstallId};
 use crate::package::{self, FileAbout, LeftOut, Meta, PackageWriter, Summary, What};
 use crate::search::facts::ids_in_name;
 use crate::stages::install_id_resolve::hits::{self, Day};
@@ -164,7 +164,7 @@ async fn log_rows(
     for (step, day) in days.iter().filter(|(_, day)| day.app == *app) {
         let mut taken: Vec<Hit> = Vec::new();
         hits::each(cx.app, record, *step, day, |stored| {
-            if filter.takes(&day.app, &stored.hit) && filter.owner(&stored.hit) == install {
+            if filter.takes(&day.app, &stored.hit) && stored.hit.install == install {
                 taken.push(stored.hit);
             }
             Ok::<(), StageError>(())
@@ -257,7 +257,10 @@ async fn one_report(
     for blob in &report.blobs {
         let named = ids_in_name(blob);
         // A blob that is not named after the report may hold other people's too.
-        if named.error_id.as_ref() != Some(&report.error_id) {
+        let guid = named.error_id.as_ref().and_then(ErrorId::guid);
+        let is_named = named.error_id.as_ref() == Some(&report.error_id)
+            || (guid.is_some() && guid == report.error_id.guid());
+        if !is_named {
             missing.add(
                 "an archive blob of a report",
                 "it is not named after the report and may hold other people's",

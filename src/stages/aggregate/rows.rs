@@ -66,19 +66,11 @@ impl RowFilter {
         if names_person {
             self.named.insert(place.clone());
         }
-        let is_theirs = self
-            .owner(hit)
+        let is_theirs = hit
+            .install
             .is_some_and(|install| self.installs.contains(&(app.clone(), install)));
         let is_taken = is_theirs || names_person || self.named.contains(&place);
         is_taken && self.seen.insert(key(hit))
-    }
-
-    /// The install that a row is of.
-    pub(super) fn owner(&self, hit: &Hit) -> Option<InstallId> {
-        hit.install.or(match hit.holds.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        })
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::needles::Needles;
 use crate::app::App;
-use crate::domain::hit::Hit;
+use crate::domain::ErrorId;
+use crate::domain::hit::{Hit, Stream};
 use crate::search::facts::{Facts, ids_in_name};
 use crate::search::{Match, Options, Searcher, Sink, Summary};
 use crate::storage;
@@ -17,6 +18,9 @@ use crate::storage;
 const CHUNKS: usize = 4;
 /// Longest record whose text is kept with its hit, in bytes; a longer one is read from the archive again.
 const MAX_TEXT: usize = 256 * 1024;
+
+/// Text that is kept of one blob, in bytes; what is found beyond it is read from the archive again.
+const MAX_KEPT: usize = 8 * 1024 * 1024;
 
 /// One request as a pass serves it.
 #[derive(Debug)]
@@ -93,6 +97,7 @@ fn scan_chunks(
         customers,
         blob,
         hits: Vec::new(),
+        kept: 0,
     };
     while let Some(chunk) = chunks.blocking_recv() {
         if scan.push(&chunk, &mut collect).is_break() {
@@ -111,12 +116,22 @@ struct Collect<'a> {
     customers: &'a [Customer],
     blob: &'a str,
     hits: Vec<(usize, Option<String>, Hit)>,
+    kept: usize,
 }
 
 impl Sink for Collect<'_> {
     fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()> {
-        let facts = Facts::of_record(found.bytes);
         let named = ids_in_name(self.blob);
+        // What an attachment says is somebody's text: whose it is, only its name tells.
+        let facts = match Stream::of(self.blob) {
+            Stream::Attachments => Facts::default(),
+            _ => Facts::of_record(found.bytes),
+        };
+        let guid = |id: &Option<ErrorId>| id.as_ref().and_then(ErrorId::guid);
+        let disagrees = matches!(
+            (guid(&facts.error_id), guid(&named.error_id)),
+            (Some(said), Some(named)) if said != named
+        );
         for (n, customer) in self.customers.iter().enumerate() {
             let mine = || found.hits.iter().filter(|hit| hit.subject == n);
             if mine().next().is_none() {
@@ -135,9 +150,13 @@ impl Sink for Collect<'_> {
                 .collect();
             links.sort_unstable();
             links.dedup();
-            let text = (customer.keeps_text && found.bytes.len() <= MAX_TEXT && !found.oversized)
+            let text = (customer.keeps_text
+                && found.bytes.len() <= MAX_TEXT
+                && self.kept <= MAX_KEPT
+                && !found.oversized)
                 .then(|| std::str::from_utf8(found.bytes).ok().map(str::to_owned))
                 .flatten();
+            self.kept += text.as_ref().map_or(0, String::len);
             let hit = Hit {
                 blob: self.blob.to_owned(),
                 record: found.record,
@@ -145,6 +164,7 @@ impl Sink for Collect<'_> {
                 length: found.length,
                 decoded: found.decoded,
                 oversized: found.oversized,
+                disagrees,
                 reasons,
                 holds,
                 links,

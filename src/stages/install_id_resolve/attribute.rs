@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::fold::Findings;
 use crate::appcenter::{Client, Error, ErrorKind};
 use crate::domain::{AppRef, ErrorId, GroupId};
-use crate::stages::{Context, StageError};
+use crate::stages::{Context, StageError, not_known};
 
 /// Days that the API reaches back, whatever the retention setting says.
 const API_DAYS: i64 = 27;
@@ -91,7 +91,12 @@ async fn ask(
         if lookups.searched.contains_key(guid) {
             continue;
         }
-        let hits = client.error_search(app, &guid.to_string()).await?;
+        in_time(cx)?;
+        let hits = match client.error_search(app, &guid.to_string()).await {
+            Ok(hits) => hits,
+            Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+            Err(error) => return Err(error.into()),
+        };
         let found = hits.hits.into_iter().find_map(|hit| {
             let error = hit.id.filter(|id| id.guid() == Some(*guid))?;
             Some((hit.group_id?, error))
@@ -108,6 +113,17 @@ async fn ask(
         return Ok(());
     }
     walk(cx, client, app, &missing, lookups).await
+}
+
+/// Stops when the invocation must save itself; what is known by then is stored, and it goes on at once.
+fn in_time(cx: Context<'_>) -> Result<(), StageError> {
+    if cx.is_out_of_time() {
+        return Err(StageError::Retry {
+            reason: "report IDs are being looked up".to_owned(),
+            until: Some(cx.now()),
+        });
+    }
+    Ok(())
 }
 
 /// Looks through every group for reports that the search does not know: it covers symbolicated crashes only.
@@ -133,6 +149,7 @@ async fn walk(
         lookups.walk.insert(key.clone(), groups);
     }
     while let Some(group) = lookups.walk.get(&key).and_then(|left| left.last().cloned()) {
+        in_time(cx)?;
         let mut pages = client.errors_in_group(app, &group, start)?;
         loop {
             let page = match pages.next().await {

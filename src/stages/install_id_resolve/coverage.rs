@@ -9,6 +9,7 @@ use jiff::{Timestamp, ToSpan as _};
 use super::hits::Day;
 use crate::domain::plan::{Coverage, Gap, Unreadable};
 use crate::stages::setup::AppSetup;
+use crate::workflow::Step;
 
 /// Unreadable blobs that are named for an app.
 const MAX_NAMED: usize = 1000;
@@ -59,6 +60,32 @@ pub fn of(setups: &[AppSetup], days: &[Day], now: Timestamp) -> BTreeMap<String,
         all.insert(app.to_string(), coverage);
     }
     all
+}
+
+/// Adds what a later pass over the same days could not read.
+pub fn add(all: &mut BTreeMap<String, Coverage>, step: Step, days: &[Day]) {
+    for day in days {
+        let Some(coverage) = all.get_mut(&day.app.to_string()) else {
+            continue;
+        };
+        let new = |known: &[Unreadable], parts: &[Unreadable]| -> Vec<Unreadable> {
+            parts
+                .iter()
+                .filter(|part| !known.contains(part))
+                .cloned()
+                .collect()
+        };
+        let unreadable = new(&coverage.unreadable, &day.result.unreadable);
+        extend(&mut coverage.unreadable, &unreadable);
+        let not_searched = new(&coverage.not_searched, &day.result.not_searched);
+        extend(&mut coverage.not_searched, &not_searched);
+        if let Some(reason) = &day.result.failed {
+            coverage.unreadable.push(Unreadable {
+                blob: format!("the day {} (pass `{}`)", day.day, step.name()),
+                reason: reason.clone(),
+            });
+        }
+    }
 }
 
 fn extend(named: &mut Vec<Unreadable>, more: &[Unreadable]) {

@@ -10,7 +10,7 @@ use super::fold::{Findings, Install, Named, Report};
 use crate::domain::plan::{
     Action, AlsoSeen, InstallItem, Large, ReportItem, RowsItem, Unattributed, item_id,
 };
-use crate::domain::{AppRef, ErrorId, GroupId, InstallId, Subject};
+use crate::domain::{AppRef, ErrorId, GroupId, InstallId, Subject, Window};
 
 /// The items of one app.
 #[derive(Debug, Default)]
@@ -39,12 +39,15 @@ fn hold(reason: &str) -> Verdict {
 
 /// What to do with an install.
 #[must_use]
-pub fn install_verdict(install: &Install) -> Verdict {
+pub fn install_verdict(install: &Install, is_incomplete: bool) -> Verdict {
     if install.users.len() >= 2 {
         return hold("shared: the install shows two or more user IDs");
     }
     if install.models.len() >= 2 {
         return hold("cloned: the install ID shows two or more device models");
+    }
+    if is_incomplete && !install.given {
+        return hold("not searched whole: who else used the install is not known");
     }
     match (install.given, install.named) {
         (true, _) => act("install ID given in the request"),
@@ -58,13 +61,14 @@ pub fn install_verdict(install: &Install) -> Verdict {
 /// What to do with a report, given what is done with its install.
 #[must_use]
 pub fn report_verdict(report: &Report, install: Option<&Verdict>) -> Verdict {
+    if report.disagrees {
+        return hold("the blob's name and its content tell different reports");
+    }
     if report.named.exact {
         return act("the report itself holds a given user ID or e-mail");
     }
     match install {
-        Some((Action::Act, _)) if !report.mentions => {
-            act("a report of an install that is acted on")
-        }
+        Some((Action::Act, _)) => act("a report of an install that is acted on"),
         Some((Action::Hold, reason)) => {
             let kind = reason.split(':').next().unwrap_or("held");
             hold(&format!(
@@ -88,6 +92,7 @@ pub fn items(
     findings: &Findings,
     ids: &BTreeMap<String, (GroupId, ErrorId)>,
     subject: &Subject,
+    window: Option<&Window>,
 ) -> Items {
     let mut items = Items::default();
     let mut verdicts: BTreeMap<InstallId, Verdict> = BTreeMap::new();
@@ -95,7 +100,7 @@ pub fn items(
         if !is_relevant(install) {
             continue;
         }
-        let verdict = install_verdict(install);
+        let verdict = install_verdict(install, findings.is_incomplete);
         items.installs.push(InstallItem {
             id: item_id("install", app, &id.to_string()),
             app: app.clone(),
@@ -148,6 +153,11 @@ pub fn items(
             });
             continue;
         };
+        // The time that the found part did not tell, the ID does.
+        let at = error_id.timestamp().or(report.at);
+        if window.is_some_and(|window| at.is_some_and(|at| !window.contains(at))) {
+            continue;
+        }
         let (action, reason) = report_verdict(report, install);
         items.reports.push(ReportItem {
             id: item_id("report", app, key),

@@ -54,10 +54,16 @@ pub struct Report {
     pub error_id: Option<ErrorId>,
     /// Its group, if a blob says it.
     pub group_id: Option<GroupId>,
-    /// The installation that sent it.
+    /// The installation that sent it, by its own words or by a log row that names it.
     pub install: Option<InstallId>,
-    /// It only mentions a searched install, being of another.
+    /// It holds a searched install ID without saying that it is of it.
     pub mentions: bool,
+    /// Name and content tell different reports, so that neither is acted on.
+    pub disagrees: bool,
+    /// User IDs it shows.
+    pub users: BTreeSet<String>,
+    /// Device models it shows.
+    pub models: BTreeSet<String>,
     /// Whether it names the person itself.
     pub named: Named,
     /// When it was made.
@@ -88,8 +94,12 @@ pub struct Findings {
     pub loose: LooseRows,
     /// Records outside of the window.
     pub outside_window: u64,
-    /// Other blobs of the archive that were found and are no report.
-    pub others: BTreeMap<String, String>,
+    /// Rows that name no app, in folders that name none.
+    pub rows_of_no_app: u64,
+    /// Days of the pass over the installs that could not be searched: who else used them is not known.
+    pub is_incomplete: bool,
+    /// What records outside of the window show of their installs: it still tells whether they are shared.
+    outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
     seen: HashSet<String>,
 }
 
@@ -115,6 +125,11 @@ impl Findings {
             && !window.contains(at)
         {
             self.outside_window += 1;
+            if let Some(owner) = hit.install.filter(|_| is_of_app) {
+                let (users, models) = self.outside.entry(owner).or_default();
+                users.extend(hit.users.iter().cloned());
+                models.extend(hit.model.clone());
+            }
             return;
         }
         match Stream::of(&hit.blob) {
@@ -122,15 +137,6 @@ impl Findings {
                 self.take_report(hit, is_of_app, at);
             }
             Stream::Logs | Stream::Other => self.take_row(hit, is_of_app, at),
-        }
-    }
-
-    /// The install that a record is of: what it says, or the one install that it holds without saying.
-    fn owner(hit: &Hit) -> (Option<InstallId>, bool) {
-        match (hit.install, hit.holds.as_slice()) {
-            (Some(own), holds) => (Some(own), !holds.is_empty() && !holds.contains(&own)),
-            (None, [only]) => (Some(*only), false),
-            (None, holds) => (None, !holds.is_empty()),
         }
     }
 
@@ -148,24 +154,27 @@ impl Findings {
             Some(id) => format!("m{id}"),
             None => format!("{}#{}", hit.blob, hit.record),
         };
-        // A re-created export writes rows again; both passes can find the same row.
-        let is_new = self.seen.insert(key);
-        let (owner, mentions) = Self::owner(hit);
         let mut named = Named::default();
         named.add(&hit.reasons);
-        match owner {
-            Some(owner) if !mentions || named.exact || named.weak => {
+        let is_searched = hit.install.is_some_and(|own| hit.holds.contains(&own));
+        let is_relevant = is_searched || named.exact || named.weak;
+        // A re-created export writes rows again, and several passes can find the same row; one that only a link found
+        // is counted when it is found for what it is.
+        let is_new = is_relevant && self.seen.insert(key);
+        match hit.install {
+            _ if !is_of_app => self.rows_of_no_app += u64::from(is_new),
+            Some(owner) if is_relevant => {
                 let install = self.show(owner, hit, "InstallId of a log row");
                 if is_new {
                     install.rows += 1;
                     install.rows_named += u64::from(named.exact);
                 }
             }
-            _ if is_new => {
+            None if is_new => {
                 self.loose.exact += u64::from(named.exact);
                 self.loose.weak += u64::from(named.weak && !named.exact);
             }
-            _ => {}
+            Some(_) | None => {}
         }
         let Some(payload) = &hit.payload else {
             return;
@@ -182,19 +191,26 @@ impl Findings {
     }
 
     fn take_report(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
-        let (owner, mentions) = Self::owner(hit);
-        if let Some(owner) = owner.filter(|_| !mentions) {
-            self.show(owner, hit, "InstallId of a report");
-        }
         let report = self.report(hit.error_id.as_ref(), &hit.blob);
         report.blobs.insert(hit.blob.clone());
         report.error_id = report.error_id.take().or_else(|| hit.error_id.clone());
         report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
-        report.install = report.install.or(owner);
-        report.mentions |= mentions;
+        report.install = hit.install.or(report.install);
+        report.mentions |= !hit.holds.is_empty() && hit.install.is_none();
+        report.disagrees |= hit.disagrees;
+        report.users.extend(hit.users.iter().cloned());
+        report.models.extend(hit.model.clone());
         report.named.add(&hit.reasons);
         report.at = report.at.or(at);
         report.is_of_app |= is_of_app;
+        // An install that was searched for, or that this report shows to be the person's; one that it only mentions is
+        // none of theirs.
+        if let Some(own) = hit.install
+            && hit.holds.contains(&own)
+            && is_of_app
+        {
+            self.show(own, hit, "InstallId of a report");
+        }
     }
 
     fn report(&mut self, error_id: Option<&ErrorId>, blob: &str) -> &mut Report {
@@ -208,15 +224,35 @@ impl Findings {
     }
 
     /// What reports say of their installs once all is folded: a report that names the person makes its install the
-    /// person's, also where only its attachment was found and another record tells the install.
+    /// person's, also where only its attachment was found and another record tells the install. Only what is known to be
+    /// of this app counts. Can be repeated.
     pub fn close(&mut self) {
         for report in self.reports.values() {
-            if let Some(id) = report.install.filter(|_| !report.mentions) {
-                let install = self.installs.entry(id).or_default();
-                install.named.exact |= report.named.exact;
-                install.named.weak |= report.named.weak;
-                install.provenance.insert("a report of it");
+            let Some(id) = report.install.filter(|_| report.is_of_app) else {
+                continue;
+            };
+            if !report.named.exact && !report.named.weak {
+                continue;
             }
+            let install = self.installs.entry(id).or_default();
+            install.named.exact |= report.named.exact;
+            install.named.weak |= report.named.weak;
+            install.users.extend(report.users.iter().cloned());
+            install.models.extend(report.models.iter().cloned());
+            install.provenance.insert("a report of it");
+        }
+        for (id, (users, models)) in &self.outside {
+            if let Some(install) = self.installs.get_mut(id) {
+                install.users.extend(users.iter().cloned());
+                install.models.extend(models.iter().cloned());
+            }
+        }
+    }
+
+    /// Notes that a look-up found a report in this app.
+    pub fn attribute(&mut self, key: &str) {
+        if let Some(report) = self.reports.get_mut(key) {
+            report.is_of_app = true;
         }
     }
 

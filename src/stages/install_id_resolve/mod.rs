@@ -60,11 +60,14 @@ pub(super) async fn found(
         let days = hits::days(cx.app, record, *step).await?;
         if *step == Step::Find || *step == Step::Recheck {
             coverage = coverage::of(setups, &days, cx.now());
+        } else {
+            coverage::add(&mut coverage, *step, &days);
         }
         for day in &days {
             let Some((_, findings)) = apps.iter_mut().find(|(app, _)| *app == day.app) else {
                 continue;
             };
+            findings.is_incomplete |= *step == Step::Widen && day.result.failed.is_some();
             hits::each(cx.app, record, *step, day, |stored| {
                 findings.take(&stored.hit, stored.app, window.as_ref());
                 Ok::<(), StageError>(())
@@ -117,8 +120,7 @@ pub(super) async fn run(
     let planned = plan(cx, record, subject, found, &mut progress.lookups).await;
     slice.set_body(&progress)?;
     cx.app.store.save_slice(slice).await?;
-    let plan = planned?;
-    let reference = store_plan(cx, record, &plan).await?;
+    let (plan, reference) = store_plan(cx, record, &planned?).await?;
     Ok(over(Event::Planned {
         has_items: plan.has_items(),
         plan: reference,
@@ -194,9 +196,22 @@ async fn plan(
         coverage: found.coverage,
     };
     let mut claimed: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
-    for (app, findings) in &found.apps {
-        let ids = attribute::attribute(cx, app, findings, lookups).await?;
-        let items = decide::items(app, findings, &ids, subject);
+    let window = record.window;
+    for (app, mut findings) in found.apps {
+        let ids = attribute::attribute(cx, &app, &findings, lookups).await?;
+        for key in ids.keys() {
+            findings.attribute(key);
+        }
+        findings.close();
+        if findings.rows_of_no_app > 0
+            && let Some(coverage) = plan.coverage.get_mut(&app.to_string())
+        {
+            coverage.notes.push(format!(
+                "{} rows that were found name no app and were left alone",
+                findings.rows_of_no_app
+            ));
+        }
+        let items = decide::items(&app, &findings, &ids, subject, window.as_ref());
         claimed.extend(items.reports.iter().flat_map(|report| report.blobs.clone()));
         plan.installs.extend(items.installs);
         plan.reports.extend(items.reports);
@@ -264,17 +279,22 @@ fn count(plan: &mut Plan) {
 }
 
 /// Stores the plan unless this run has one already; that one holds then.
-async fn store_plan(cx: Context<'_>, record: &Record, plan: &Plan) -> Result<PlanRef, StageError> {
+async fn store_plan(
+    cx: Context<'_>,
+    record: &Record,
+    plan: &Plan,
+) -> Result<(Plan, PlanRef), StageError> {
     let name = names::plan(&record.id, record.run);
     cx.app.store.create_json(&name, "the plan", plan).await?;
     let (stored, bytes) = read_plan(cx, record).await?;
-    Ok(PlanRef {
+    let reference = PlanRef {
         sha256: sha256(&bytes),
         run: record.run,
         at: stored.created_at,
         counts: stored.counts,
-        large: stored.large,
-    })
+        large: stored.large.clone(),
+    };
+    Ok((stored, reference))
 }
 
 /// Ends a plan that cannot be made: the request fails, with the reason.

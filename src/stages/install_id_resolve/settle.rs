@@ -72,14 +72,32 @@ pub(crate) async fn run(
         .iter()
         .map(|known| (&known.app, known.install_id))
         .collect();
-    let mut arrivals = Arrivals::default();
+    let unread: usize = found
+        .coverage
+        .values()
+        .map(|coverage| coverage.unreadable.len() + coverage.not_searched.len())
+        .sum();
+    let mut arrivals = Arrivals {
+        failed: (unread > 0).then(|| {
+            format!("{unread} days, blobs or parts could not be searched after the block")
+        }),
+        ..Arrivals::default()
+    };
+    let known_guids: HashSet<uuid::Uuid> = plan
+        .reports
+        .iter()
+        .filter_map(|known| known.error_id.guid())
+        .collect();
+    let mut arrived_guids = HashSet::new();
     for (app, findings) in found.apps {
         for report in findings.reports.values() {
-            let is_known = report
-                .error_id
-                .as_ref()
-                .is_some_and(|id| known_reports.contains(&(&app, id)))
-                || report.blobs.iter().any(|blob| known_blobs.contains(blob));
+            let is_known = report.error_id.as_ref().is_some_and(|id| {
+                known_reports.contains(&(&app, id))
+                    || id.guid().is_some_and(|guid| {
+                        // In a shared folder another app of the request may have told of it already.
+                        known_guids.contains(&guid) || !arrived_guids.insert(guid)
+                    })
+            }) || report.blobs.iter().any(|blob| known_blobs.contains(blob));
             if is_known {
                 continue;
             }

@@ -26,7 +26,7 @@ pub struct Swept {
     /// Requests that are stored and were never started.
     pub start: Vec<(RequestId, u32)>,
     /// Slices to end, with the reason: their messages came back as poison too often.
-    pub give_up: Vec<(RequestId, u32, Step, u32, String)>,
+    pub give_up: Vec<(RequestId, u32, Step, Option<u32>, String)>,
     /// Poison messages seen.
     pub poison: usize,
 }
@@ -133,6 +133,15 @@ async fn last_move(cx: Context<'_>, record: &Record, step: Step) -> Result<Times
 /// When something cannot be deleted.
 pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
     let store = &cx.app.store;
+    if record.approval.is_some() && record.report_sha256.is_none() {
+        match Box::pin(super::aggregate::report_ended(cx, record)).await {
+            Err(StageError::Work(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(request = %record.id, "no report of what was done: {error}");
+            }
+            Ok(()) => {}
+        }
+    }
     // The record may have been opened again by a retry, whose work must stay.
     let is_ended = |loaded: Option<crate::work::Loaded>| {
         loaded

@@ -105,7 +105,7 @@ async fn take(
                 let reason = "its message failed again and again; see the log".to_owned();
                 swept
                     .give_up
-                    .push((request.clone(), *run, *step, slice.unwrap_or(0), reason));
+                    .push((request.clone(), *run, *step, *slice, reason));
             }
         }
         Message::Day { app, day, .. } => {
@@ -117,9 +117,9 @@ async fn take(
                 let waiting = blob_search::waiting_slices(cx, app, *day).await?;
                 let reason = "the search of this day failed again and again; see the log";
                 swept.give_up.extend(
-                    waiting
-                        .into_iter()
-                        .map(|(id, run, step, slice)| (id, run, step, slice, reason.to_owned())),
+                    waiting.into_iter().map(|(id, run, step, slice)| {
+                        (id, run, step, Some(slice), reason.to_owned())
+                    }),
                 );
             }
         }

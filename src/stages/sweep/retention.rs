@@ -8,12 +8,17 @@ use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppRef, RequestId};
-use crate::stages::Context;
+use crate::report::{Form, Report};
+use crate::stages::aggregate::store_report;
+use crate::stages::planned::sha256;
+use crate::stages::{Context, StageError};
 use crate::work::{Error, names};
 use crate::workflow::Record;
 
 /// How often retention is looked at: it reads every record.
 const EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Largest report that is read, in bytes: tens of thousands of items.
+const MAX_REPORT: usize = 256 * 1024 * 1024;
 const STATE: &str = "sweep/retention.json";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +113,7 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
     if record.work_removed || !is_over(cx, ended_at, cx.app.config.limits.package) {
         return Ok(());
     }
+    let report_sha256 = archive_reports(cx, record).await?;
     store
         .delete_under(&format!("packages/{}/", record.id), "an expired package")
         .await?;
@@ -122,6 +128,9 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
         if let Some(package) = &mut stored.package {
             package.deleted_at = Some(now);
         }
+        if let Some(sha256) = &report_sha256 {
+            stored.report_sha256 = Some(sha256.clone());
+        }
         stored.plan = None;
         stored.subject = None;
         stored.work_removed = true;
@@ -135,6 +144,56 @@ async fn expire(cx: Context<'_>, record: &Record, ended_at: Timestamp) -> Result
     });
     updated.await?;
     Ok(())
+}
+
+/// Replaces the report of every run by its archive form; gives the hash of the last run's, once it is replaced.
+///
+/// Repeating it changes nothing: a report in its archive form stays as it is.
+async fn archive_reports(cx: Context<'_>, record: &Record) -> Result<Option<String>, Error> {
+    let mut last = None;
+    for run in 1..=record.run {
+        let name = names::report(&record.id, run, "json");
+        let Some(stored) = cx.app.store.container().read(&name, MAX_REPORT).await? else {
+            continue;
+        };
+        let bytes = match serde_json::from_slice::<Report>(&stored.bytes) {
+            Ok(report) => {
+                // The Markdown of an archived one is stored again: a kill may have come between the two.
+                let report = match report.form {
+                    Form::Full => Report {
+                        full_sha256: Some(sha256(&stored.bytes)),
+                        ..report.without_identifiers()
+                    },
+                    Form::Archive => report,
+                };
+                let of_run = Record {
+                    run,
+                    ..record.clone()
+                };
+                match store_report(cx, &of_run, &report).await {
+                    Ok(bytes) => bytes,
+                    Err(StageError::Work(error)) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(request = %record.id, run, "the report stays: {error}");
+                        continue;
+                    }
+                }
+            }
+            Err(_error) => {
+                // What cannot be read names people all the same, and would for 24 months.
+                tracing::error!(request = %record.id, run, "a report that cannot be read is removed");
+                for extension in ["json", "md"] {
+                    let name = names::report(&record.id, run, extension);
+                    cx.app.store.delete(&name, "an unreadable report").await?;
+                }
+                continue;
+            }
+        };
+        if run == record.run {
+            last = Some(sha256(&bytes));
+        }
+    }
+    Ok(last)
 }
 
 async fn expire_refused(cx: Context<'_>) -> Result<(), Error> {

@@ -112,7 +112,7 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
         (Some(Resolve | Relate), Event::MoreToFind) => To::Step(Widen),
         (Some(Widen), Event::Joined { step: Widen, .. }) => To::Step(Plan),
         (
-            Some(Resolve | Plan),
+            Some(Resolve | Relate | Plan),
             Event::Planned {
                 has_items: false, ..
             },
@@ -164,14 +164,8 @@ pub fn next(
     if let Some(left) = left {
         let state = record.steps.entry(left).or_default();
         state.ended_at = Some(now);
-        // A step that tells more than "joined" has done all that it held.
-        if matches!(
-            event,
-            Event::LinksToFind
-                | Event::MoreToFind
-                | Event::Planned { .. }
-                | Event::Concluded { .. }
-        ) {
+        // A step of one piece has done it; one that joins tells its own numbers below.
+        if left.function().is_some() && !matches!(event, Event::Cancelled | Event::Retried) {
             state.done = state.planned;
         }
     }

@@ -42,8 +42,9 @@ fn files_stay_short() {
     for (path, _, _) in LONG {
         let file = files.iter().find(|file| file.path == *path);
         let lines = file.map_or(0, |file| file.text.lines().count());
+        // A little less is no reason to change the list back and forth.
         assert!(
-            lines > LIMIT,
+            lines > LIMIT - LIMIT / 10,
             "{path} has {lines} lines: take it off the list"
         );
     }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::load::{self, Latencies};
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::run::program;
 use crate::soak::memory;
 use crate::table::Table;
@@ -44,6 +44,9 @@ const IDLE_GOAL: f64 = 30.0;
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
     /// Write all figures to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -61,7 +64,7 @@ struct Kind {
 /// # Errors
 /// When something does not start, or answers as it must not.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let executable = handler(Profile::Release).await?;
+    let executable = given_or_built(options.handler.as_deref(), Profile::Release).await?;
     let azurite = Azurite::start().await?;
     let storage = azurite.account().connection_string();
     let kinds = kinds();

@@ -1,5 +1,6 @@
 //! `cargo xtask soak budget`: two hosts share the API's budget while handlers are killed; no window is ever over it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use azurite::Azurite;
 use clap::Args;
 use stack::{Settings, Stack};
 
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::table::Table;
 
 /// How often it is looked at.
@@ -22,6 +23,9 @@ const USED: f64 = 0.8;
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
     /// 50 calls in 10 s for 40 s, instead of 500 in 300 s for ten minutes.
     #[arg(long)]
     short: bool,
@@ -30,7 +34,10 @@ pub(crate) struct Options {
 impl Options {
     /// The short form.
     pub(crate) fn short() -> Self {
-        Self { short: true }
+        Self {
+            handler: None,
+            short: true,
+        }
     }
 }
 
@@ -70,7 +77,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         "soak budget: {budget} for {} s, two hosts, two kills",
         watch.time.as_secs()
     );
-    let handler = handler(profile).await?;
+    let handler = given_or_built(options.handler.as_deref(), profile).await?;
     // The API's own limit is set as well, so that a call over it would be turned away as the service does.
     let mut settings = Settings::new(&handler)
         .with("APPCENTER_RATE_BUDGET", &budget)

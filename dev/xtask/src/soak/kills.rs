@@ -5,7 +5,9 @@
 //! expected results is what App Center must show at the end.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use appcenter_sim::{ExpectedRequest, World};
@@ -17,23 +19,28 @@ use reqwest::Method;
 use serde_json::json;
 use stack::{Settings, Stack, audit};
 
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::table::Table;
 
 /// The shortest and longest time between two kills, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 200..5_000;
 /// How often `sweep` runs: its timer of five minutes would be too slow here.
-const SWEEP: Duration = Duration::from_secs(5);
-/// How often open requests are looked at.
-const LOOK: Duration = Duration::from_millis(300);
-/// How long one request may take after the last kill.
-const LIMIT: Duration = Duration::from_secs(300);
+const SWEEP: Duration = Duration::from_secs(10);
+/// How often open requests are looked at: seldom, for a look reads storage, which all of them share.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often a line is printed.
+const LINE: Duration = Duration::from_secs(20);
+/// How long the requests may take after the last kill.
+const LIMIT: Duration = Duration::from_secs(900);
 /// How long queues may take to drain after the last request.
 const DRAIN: Duration = Duration::from_secs(120);
 
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
     /// Requests that are submitted, spread over the kills.
     #[arg(long, default_value_t = 20)]
     requests: usize,
@@ -51,13 +58,14 @@ pub(crate) struct Options {
     release: bool,
     /// Print what the host logged to this file.
     #[arg(long)]
-    log: Option<std::path::PathBuf>,
+    log: Option<PathBuf>,
 }
 
 impl Options {
     /// The short form.
     pub(crate) fn short() -> Self {
         Self {
+            handler: None,
             requests: 20,
             kills: 50,
             seed: 1,
@@ -87,9 +95,11 @@ impl Request {
 /// What happened so far.
 #[derive(Default)]
 struct Tally {
-    kills: u64,
-    kills_at_work: u64,
-    sweeps: u64,
+    kills: AtomicU64,
+    kills_at_work: AtomicU64,
+    sweeps: AtomicU64,
+    /// Whether a submitted request has not ended.
+    is_at_work: AtomicBool,
 }
 
 /// Runs it; whether all was as it should be.
@@ -105,16 +115,16 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         "soak kills: {count} requests, {kills} kills, seed {}",
         options.seed
     );
-    let handler = handler(if options.release {
+    let profile = if options.release {
         Profile::Release
     } else {
         Profile::Dev
-    })
-    .await?;
+    };
+    let handler = given_or_built(options.handler.as_deref(), profile).await?;
     let world = World::demo()?;
     let mut requests = choose(&world, count)?;
     let mut settings = Settings::new(&handler)
-        .with("STALLED_SECONDS", "10")
+        .with("STALLED_SECONDS", "20")
         .with("INVOCATION_SECONDS", "20")
         .with("SLICE_ITEMS", "4");
     settings.lease = Duration::from_secs(5);
@@ -163,57 +173,81 @@ async fn drive(
     kills: u64,
     seed: u64,
 ) -> anyhow::Result<Tally> {
+    let tally = Tally::default();
+    let killing = async {
+        kill(stack, kills, seed, &tally).await;
+        Ok(())
+    };
+    tokio::try_join!(killing, work(stack, requests, kills, &tally))?;
+    Ok(tally)
+}
+
+/// Kills the handler at random moments, whatever is going on.
+async fn kill(stack: &Stack, kills: u64, seed: u64, tally: &Tally) {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut tally = Tally::default();
-    let mut next_kill = Instant::now() + Duration::from_millis(random.random_range(PAUSE));
-    let mut next_sweep = Instant::now() + SWEEP;
-    let mut last_kill = Instant::now();
+    while tally.kills.load(Relaxed) < kills {
+        tokio::time::sleep(Duration::from_millis(random.random_range(PAUSE))).await;
+        // There is nobody to kill while the host starts it again.
+        if stack.host().kill_handler().await.is_some() {
+            tally.kills.fetch_add(1, Relaxed);
+            let at_work = u64::from(tally.is_at_work.load(Relaxed));
+            tally.kills_at_work.fetch_add(at_work, Relaxed);
+        }
+    }
+}
+
+/// Submits requests as kills go on, approves, and sweeps, until all have ended.
+async fn work(
+    stack: &Stack,
+    requests: &mut [Request],
+    kills: u64,
+    tally: &Tally,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
     let total = u64::try_from(requests.len())?.max(1);
+    let mut next_sweep = start + SWEEP;
+    let mut next_line = start;
+    let mut last_kill = (0, start);
     loop {
+        let killed = tally.kills.load(Relaxed);
         // The last requests come a little before the last kills, so that those find work too.
-        let due = (tally.kills * total * 10).div_ceil(kills.max(1) * 9) + 1;
+        let due = (killed * total * 10).div_ceil(kills.max(1) * 9) + 1;
         for (request, n) in requests.iter_mut().zip(1..) {
             if n <= due {
                 step(stack, request).await;
             }
         }
         let open = requests.iter().filter(|it| it.is_open()).count();
-        if open == 0 && tally.kills >= kills {
-            return Ok(tally);
+        let submitted = requests.iter().filter(|it| it.id.is_some());
+        let (submitted, at_work) = submitted.fold((0, false), |(count, at_work), it| {
+            (count + 1, at_work || it.is_open())
+        });
+        tally.is_at_work.store(at_work, Relaxed);
+        if Instant::now() >= next_line {
+            println!(
+                "{:7.1} s  {killed} kills, {submitted} of {total} requests submitted, {} ended",
+                start.elapsed().as_secs_f64(),
+                requests.len() - open
+            );
+            next_line += LINE;
         }
-        let now = Instant::now();
-        if tally.kills < kills && now >= next_kill {
-            if stack.host().kill_handler().await.is_some() {
-                tally.kills += 1;
-                let at_work = requests.iter().any(|it| it.id.is_some() && it.is_open());
-                tally.kills_at_work += u64::from(at_work);
-                last_kill = now;
-                if tally.kills.is_multiple_of(10) || tally.kills == kills {
-                    println!(
-                        "  {} kills, {open} of {total} requests not ended",
-                        tally.kills
-                    );
-                }
-            }
-            next_kill = Instant::now() + Duration::from_millis(random.random_range(PAUSE));
+        if killed != last_kill.0 {
+            last_kill = (killed, Instant::now());
         }
-        if now >= next_sweep {
+        if open == 0 && killed >= kills {
+            return Ok(());
+        }
+        if Instant::now() >= next_sweep {
             sweep(stack).await;
-            tally.sweeps += 1;
+            tally.sweeps.fetch_add(1, Relaxed);
             next_sweep = Instant::now() + SWEEP;
         }
-        let hurry = last_kill.elapsed() < LIMIT;
+        let is_in_time = last_kill.1.elapsed() < LIMIT;
         anyhow::ensure!(
-            hurry,
+            is_in_time,
             "{open} requests have not ended {LIMIT:?} after the last kill"
         );
-        let pause = next_kill.saturating_duration_since(Instant::now());
-        let pause = if tally.kills < kills {
-            pause.min(LOOK)
-        } else {
-            LOOK
-        };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -272,6 +306,7 @@ fn show(
     left: &[(String, u64)],
 ) -> anyhow::Result<bool> {
     let done = stack.sim.audit();
+    let killed = tally.kills.load(Relaxed);
     let mut differences = audit::differences(&done, requests.iter().map(|it| &it.expected));
     for request in requests {
         if !request.status.starts_with("completed") {
@@ -298,16 +333,11 @@ fn show(
     let host = stack.host();
     let mut table = Table::new(&["what", "expected", "actual", ""]);
     table.compare("requests completed", &requests.len(), &completed);
-    table.goal(
-        "kills",
-        &format!(">= {kills}"),
-        &tally.kills,
-        tally.kills >= kills,
-    );
+    table.goal("kills", &format!(">= {kills}"), &killed, killed >= kills);
     table.row(&[
         &"  of them while a request was open",
         &"",
-        &tally.kills_at_work,
+        &tally.kills_at_work.load(Relaxed),
     ]);
     table.row(&[&"different people or cases", &"", &people.len()]);
     table.row(&[&"restarts of the handler", &"", &host.restarts()]);
@@ -318,7 +348,7 @@ fn show(
         &format!("{}, {}", host.succeeded(), host.failed()),
     ]);
     table.row(&[&"messages that became poison", &"", &host.poisoned()]);
-    table.row(&[&"sweeps", &"", &tally.sweeps]);
+    table.row(&[&"sweeps", &"", &tally.sweeps.load(Relaxed)]);
     table.row(&[
         &"installs blocked, reports deleted",
         &"",
@@ -335,5 +365,5 @@ fn show(
     for line in &differences {
         println!("  {line}");
     }
-    Ok(differences.is_empty() && tally.kills >= kills)
+    Ok(differences.is_empty() && killed >= kills)
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask soak large`: the erasure of a person with very many reports.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use clap::Args;
 use stack::{Settings, Stack, audit};
 
 use super::{follow, peak_memory, slices, span};
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::demo::Progress;
 use crate::table::Table;
 
@@ -34,6 +35,9 @@ const LOOK: Duration = Duration::from_millis(1_000);
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
     /// Reports of the person.
     #[arg(long, default_value_t = 20_000)]
     reports: usize,
@@ -52,6 +56,7 @@ impl Options {
     /// The short form.
     pub(crate) fn short() -> Self {
         Self {
+            handler: None,
             reports: 20_000,
             short: true,
             no_slices: false,
@@ -69,7 +74,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         true => (600, Profile::Dev),
         false => (options.reports, Profile::Release),
     };
-    let handler = handler(profile).await?;
+    let handler = given_or_built(options.handler.as_deref(), profile).await?;
     let azurite = Arc::new(Azurite::start().await?);
     let mut is_right = true;
     if !options.only_slices {

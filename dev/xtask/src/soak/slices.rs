@@ -47,7 +47,12 @@ pub(super) async fn run(handler: &Path, is_short: bool) -> anyhow::Result<bool> 
     println!("soak large: cost of a slice at {numbers:?} slices");
     let mut costs = Vec::new();
     for slices in numbers {
-        costs.push(measure(handler, *slices).await?);
+        let cost = measure(handler, *slices).await?;
+        println!(
+            "  {slices} slices: {:.2} blob calls and {:.2} ms a slice",
+            cost.calls, cost.millis
+        );
+        costs.push(cost);
     }
     let mut table = Table::new(&[
         "slices",
