@@ -43,7 +43,7 @@ pub async fn invoke(app: &App, message: Message) -> Result<(), Error> {
                 Some(number) => one_slice(cx, &record, step, number).await,
             }
         }
-        Message::Day { app: of, day, .. } => one_day(cx, &of, day).await,
+        Message::Day { app: of, day, .. } => Box::pin(one_day(cx, &of, day)).await,
     }
 }
 

@@ -1,18 +1,15 @@
 //! The host's JSON around a trigger, read leniently: what the documentation shows, the host's code and its captured
 //! bytes differ in quoting.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// An invocation as the host posts it for triggers that are not forwarded: `{"Data": …, "Metadata": …}`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Invocation {
     /// By binding name.
-    #[serde(default, rename = "Data")]
     data: Map<String, Value>,
     /// Facts on the trigger, among which the message's own properties leak and overwrite: nothing that decides
     /// anything is read from here.
-    #[serde(default, rename = "Metadata")]
     metadata: Map<String, Value>,
 }
 
@@ -33,7 +30,18 @@ impl Invocation {
     /// # Errors
     /// When it is not the host's JSON.
     pub fn parse(body: &[u8]) -> Result<Self, InvocationError> {
-        serde_json::from_slice(body).map_err(|_error| InvocationError::NotJson)
+        // Not by `derive`, which takes an array for a struct whose fields have defaults.
+        let mut parts: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_error| InvocationError::NotJson)?;
+        let mut part = |name: &str| match parts.remove(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(part)) => Ok(part),
+            Some(_) => Err(InvocationError::NotJson),
+        };
+        Ok(Self {
+            data: part("Data")?,
+            metadata: part("Metadata")?,
+        })
     }
 
     /// The text of the queue message.

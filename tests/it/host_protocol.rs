@@ -314,6 +314,20 @@ async fn an_intake_message_is_read_in_every_quoting() -> anyhow::Result<()> {
         let answer = handler.post("/intake-queue", &body.to_string()).await?;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
+    // A queue has room for 64 KiB of base64; what is longer than the document may be is refused all the same.
+    let mut large = document("HOST-6");
+    let terms = (0..1200).map(|n| format!("term number {n} {}", "x".repeat(30)));
+    large["subject"]["terms"] = terms.collect();
+    assert!(large.to_string().len() > 48 * 1024);
+    let mut body = envelope(&large.to_string());
+    body["Metadata"]["Id"] = json!("\"large\"");
+    assert_eq!(
+        handler
+            .post("/intake-queue", &body.to_string())
+            .await?
+            .status,
+        200
+    );
     let listed = handler
         .call(Method::GET, "/api/requests?status=refused", None)
         .await?;
@@ -323,9 +337,9 @@ async fn an_intake_message_is_read_in_every_quoting() -> anyhow::Result<()> {
         .flatten()
         .filter_map(|it| Some((it["reference"].as_str()?, it)))
         .collect();
-    for reference in ["HOST-4", "HOST-5"] {
+    for (reference, pointer) in [("HOST-4", "/kind"), ("HOST-5", "/kind"), ("HOST-6", "")] {
         let refused = listed.get(reference).context("it is listed")?;
-        assert_eq!(refused["faults"][0]["pointer"], "/kind", "{refused}");
+        assert_eq!(refused["faults"][0]["pointer"], pointer, "{refused}");
     }
     let records = handler.call(Method::GET, "/api/requests", None).await?;
     assert_eq!(records.body["values"].as_array().map(Vec::len), Some(3));

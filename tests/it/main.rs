@@ -1,6 +1,7 @@
 //! Tests over real parts: Azurite, App Center's simulator, the local host, the handler's own executable.
 
 mod api;
+mod bad_input;
 mod flow;
 mod harness;
 mod host_protocol;

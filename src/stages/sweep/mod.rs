@@ -151,9 +151,8 @@ pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
         return Ok(());
     }
     for step in Step::ALL.into_iter().filter(|step| step.is_search()) {
-        match blob_search::unmark(cx, record, step).await {
-            Err(StageError::Work(error)) => return Err(error),
-            Ok(()) | Err(_) => {}
+        if let Err(StageError::Work(error)) = blob_search::unmark(cx, record, step).await {
+            return Err(error);
         }
     }
     // A retry may begin the next run at any time: only what belongs to this run and those before it goes.
