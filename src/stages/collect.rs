@@ -219,10 +219,8 @@ async fn attachments(client: &Client, save: &mut Save<'_>) -> Result<(), StageEr
         };
         let bytes = match text {
             Some(text) => bytes::Bytes::from(text.into_exposed()),
-            None => match twice(|| {
-                client.attachment_bytes(&item.app, &item.error, &id, MAX_FILE)
-            })
-            .await
+            None => match twice(|| client.attachment_bytes(&item.app, &item.error, &id, MAX_FILE))
+                .await
             {
                 Ok(bytes) => bytes.into_exposed(),
                 Err(error) => {

@@ -183,7 +183,9 @@ impl From<appcenter::Error> for StageError {
 pub(crate) async fn not_known(client: &appcenter::Client, app: &AppRef) -> StageError {
     use appcenter::Error;
     match client.app(app).await {
-        Ok(_app) => StageError::retry("App Center answered 404 to a call about an app that it shows"),
+        Ok(_app) => {
+            StageError::retry("App Center answered 404 to a call about an app that it shows")
+        }
         Err(Error::NotFound(_)) => match client.user().await {
             Ok(_user) => StageError::permanent(format!(
                 "App Center does not know the app {app}, or the token may not see it"
