@@ -194,7 +194,7 @@ impl Pump {
             let mut worked = 0;
             for function in Function::ALL {
                 if function.trigger() == Trigger::Queue {
-                    worked += self.work_on(&mut app, *function, disturb).await?;
+                    worked += Box::pin(self.work_on(&mut app, *function, disturb)).await?;
                 }
             }
             if worked > 0 {
@@ -211,7 +211,7 @@ impl Pump {
                 let fresh = self.app(Arc::clone(&disturb.probe))?;
                 let cx = Context::new(&fresh);
                 if let Ok(swept) = sweep::run(cx).await {
-                    drop(dispatch::after_sweep(cx, swept).await);
+                    drop(Box::pin(dispatch::after_sweep(cx, swept)).await);
                 }
                 quiet = Instant::now();
             }
@@ -250,7 +250,10 @@ impl Pump {
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?;
             let mut is_done = true;
             for _ in 0..disturb.deliveries {
-                if dispatch::invoke(app, parsed.clone()).await.is_err() {
+                if Box::pin(dispatch::invoke(app, parsed.clone()))
+                    .await
+                    .is_err()
+                {
                     is_done = false;
                     *app = Arc::new(self.app(Arc::clone(&disturb.probe))?);
                     break;
