@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 
 use super::setup::{AppSetup, ExportState};
 use super::{Context, CutOutcome, Outcome, StageError, not_known};
@@ -15,7 +16,7 @@ use crate::appcenter::{
 };
 use crate::config;
 use crate::domain::AppRef;
-use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::work::{Cut, Slice, SliceEnd, SliceInput, names};
 use crate::workflow::Record;
 
 /// How often a pending export is looked at.
@@ -48,11 +49,16 @@ pub(super) async fn run(
     let Some(app) = setup.app.clone() else {
         return Err(StageError::permanent("the slice names no app"));
     };
+    if setup.remembered_id.is_none() {
+        setup.remembered_id = recall(cx, &app).await?;
+        slice.set_body(&setup)?;
+    }
     if cx.app.config.app_center.retired {
         note(
             &mut setup.exceptions,
             "App Center is set as retired: it was not asked",
         );
+        note_unknown(&mut setup);
         slice.set_body(&setup)?;
         return Ok(done());
     }
@@ -83,7 +89,11 @@ async fn set_up(
 ) -> Result<Outcome, StageError> {
     let client = cx.app.app_center()?;
     if setup.app_id.is_none() {
-        setup.app_id = Some(app_id(client, app).await?);
+        let id = app_id(client, app).await?;
+        if setup.remembered_id.as_ref() != Some(&id) {
+            remember(cx, app, &id).await?;
+        }
+        setup.app_id = Some(id);
     }
     if setup.retention_days.is_none() {
         setup.retention_days = match client.retention(app).await {
@@ -137,6 +147,45 @@ async fn set_up(
             );
             Ok(done())
         }
+    }
+}
+
+/// What is remembered of an app over requests.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    app_id: String,
+}
+
+async fn recall(cx: Context<'_>, app: &AppRef) -> Result<Option<String>, StageError> {
+    let name = names::app(app);
+    let read = cx
+        .app
+        .store
+        .read_json::<Remembered>(&name, "an app")
+        .await?;
+    Ok(read.map(|(remembered, _etag)| remembered.app_id))
+}
+
+/// Without its ID nobody can tell which folders of the archive are the app's, and App Center will not tell for ever.
+async fn remember(cx: Context<'_>, app: &AppRef, id: &str) -> Result<(), StageError> {
+    let remembered = serde_json::json!(Remembered {
+        app_id: id.to_owned()
+    });
+    let content = remembered.to_string().into_bytes();
+    let name = names::app(app);
+    let store = &cx.app.store;
+    store
+        .put(&name, "an app", content, "application/json")
+        .await?;
+    Ok(())
+}
+
+fn note_unknown(setup: &mut AppSetup) {
+    if setup.app_id.is_none() && setup.remembered_id.is_none() {
+        note(
+            &mut setup.exceptions,
+            "App Center never told the app's ID, by which the archive names its data: nothing could be searched",
+        );
     }
 }
 
@@ -307,6 +356,7 @@ async fn complete(
 pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
     let mut setup: AppSetup = slice.body()?;
     note(&mut setup.exceptions, reason);
+    note_unknown(&mut setup);
     slice.set_body(&setup)?;
     Ok(SliceEnd {
         failed: 1,

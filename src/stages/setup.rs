@@ -16,6 +16,9 @@ pub struct AppSetup {
     /// Its ID, by which records and archive folders name it.
     #[serde(default)]
     pub app_id: Option<String>,
+    /// The ID that an earlier request learned: it counts when App Center cannot be asked (any more).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered_id: Option<String>,
     /// Days that App Center retains diagnostics.
     #[serde(default)]
     pub retention_days: Option<u32>,
@@ -67,6 +70,7 @@ pub async fn load(app: &App, record: &Record) -> Result<Vec<AppSetup>, StageErro
             .await?;
         let mut setup: AppSetup = slice.body()?;
         setup.app = Some(listed.clone());
+        setup.app_id = setup.app_id.or(setup.remembered_id.take());
         setups.push(setup);
     }
     Ok(setups)

@@ -10,6 +10,7 @@
 //! | `collected/{owner}/{app}/` | what was fetched of reports | 7 days after the app's last open request |
 //! | `packages/` | export packages | 30 days |
 //! | `refused/` | faults of refused queue messages | 24 months |
+//! | `apps/` | the ID of each app that App Center ever told, for when it tells no more | always |
 //! | `keys/`, `budget/`, `sweep/` | the HMAC key, the API budget, what `sweep` remembers | always |
 
 use jiff::civil::Date;
@@ -36,6 +37,12 @@ pub fn record(id: &RequestId) -> String {
 #[must_use]
 pub fn open(id: &RequestId) -> String {
     format!("{OPEN}{id}")
+}
+
+/// What is remembered of an app.
+#[must_use]
+pub fn app(app: &AppRef) -> String {
+    format!("apps/{}/{}.json", app.owner, app.name)
 }
 
 /// Marks of requests that wait for days of an app.

@@ -2,9 +2,13 @@
 
 mod api;
 mod bad_input;
+mod budget;
+mod canaries;
+mod faults;
 mod flow;
 mod harness;
 mod host_protocol;
 mod kills;
 mod pump;
+mod sweep;
 mod tidy;

@@ -90,16 +90,25 @@ pub(crate) struct Pump {
     pub(crate) account: Account,
     pub(crate) clock: Arc<ShiftedClock>,
     settings: HashMap<String, String>,
+    /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
+    hurries: bool,
     _azurite: Arc<azurite::Azurite>,
 }
 
 impl Pump {
     /// Starts a simulator over a world and writes its archive into an account of its own.
     pub(crate) async fn start(world: World) -> anyhow::Result<Self> {
+        let pump = Self::start_without_export(world).await?;
+        let archive = pump.account.connection_string();
+        pump.sim.export_now(&archive).await?;
+        Ok(pump)
+    }
+
+    /// The same without an export configuration, and so without an archive.
+    pub(crate) async fn start_without_export(world: World) -> anyhow::Result<Self> {
         let azurite = azurite().await;
         let account = azurite.account();
         let sim = Sim::start(world, appcenter_sim::Options::default()).await?;
-        sim.export_now(&account.connection_string()).await?;
         let downloads = sim.downloads_url();
         let settings = [
             ("AzureWebJobsStorage", account.connection_string()),
@@ -125,8 +134,15 @@ impl Pump {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
+            hurries: true,
             _azurite: azurite,
         })
+    }
+
+    /// The same, whose clock is never moved on.
+    pub(crate) fn patient(mut self) -> Self {
+        self.hurries = false;
+        self
     }
 
     /// Changes a setting.
@@ -178,7 +194,7 @@ impl Pump {
             let mut worked = 0;
             for function in Function::ALL {
                 if function.trigger() == Trigger::Queue {
-                    worked += self.work_on(&mut app, *function, disturb).await?;
+                    worked += Box::pin(self.work_on(&mut app, *function, disturb)).await?;
                 }
             }
             if worked > 0 {
@@ -190,12 +206,12 @@ impl Pump {
                 return Ok(record);
             }
             // A kill can lose the one message there was: then a sweep, later, wakes the request.
-            if quiet.elapsed() > Duration::from_millis(2500) {
+            if self.hurries && quiet.elapsed() > Duration::from_millis(2500) {
                 self.clock.advance(Duration::from_secs(3600));
                 let fresh = self.app(Arc::clone(&disturb.probe))?;
                 let cx = Context::new(&fresh);
                 if let Ok(swept) = sweep::run(cx).await {
-                    drop(dispatch::after_sweep(cx, swept).await);
+                    drop(Box::pin(dispatch::after_sweep(cx, swept)).await);
                 }
                 quiet = Instant::now();
             }
@@ -234,7 +250,10 @@ impl Pump {
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?;
             let mut is_done = true;
             for _ in 0..disturb.deliveries {
-                if dispatch::invoke(app, parsed.clone()).await.is_err() {
+                if Box::pin(dispatch::invoke(app, parsed.clone()))
+                    .await
+                    .is_err()
+                {
                     is_done = false;
                     *app = Arc::new(self.app(Arc::clone(&disturb.probe))?);
                     break;

@@ -1,0 +1,168 @@
+//! What does not pass: a token that is taken back, a service that is retired, an app that is not known.
+
+use appcenter_dsr::workflow::{Record, Status};
+use appcenter_sim::{Retirement, World};
+use serde_json::Value;
+
+use super::{SMALL, outcomes};
+use crate::pump::{Disturb, Pump};
+
+async fn start() -> anyhow::Result<(Pump, Value, Value)> {
+    let mut pump = Pump::start(World::parse(SMALL)?).await?;
+    pump.set("RETRY_TRIES", "2");
+    let document = |name: &str| pump.sim.world(|world| world.request(name).cloned());
+    let delete = document("delete").expect("the world has it").document;
+    let export = document("export").expect("the world has it").document;
+    Ok((pump, delete, export))
+}
+
+/// What of a report says that App Center could not be asked.
+fn says(record: &Record, report: &Value, what: &str) -> bool {
+    record.exceptions.iter().any(|it| it.contains(what)) || report.to_string().contains(what)
+}
+
+/// Runs an erasure whose token is spoilt once its plan is approved.
+async fn spoilt_after_the_plan(
+    spoil: impl Fn(&Pump),
+    names: &str,
+) -> anyhow::Result<(Pump, Record, Value)> {
+    let (pump, delete, _) = start().await?;
+    let disturb = Disturb::nothing();
+    let id = pump.submit(&delete, &disturb).await?;
+    let planned = pump.drive(&id, &disturb).await?;
+    assert_eq!(planned.status, Status::AwaitingApproval);
+    spoil(&pump);
+    pump.approve(&id, &disturb).await?;
+    let record = pump.drive(&id, &disturb).await?;
+    let audit = pump.sim.audit();
+    assert!(audit.blocked.is_empty() && audit.deleted.is_empty());
+    let report = pump.report(&record).await?;
+    assert!(says(&record, &report, names), "{record:#?}");
+    let acted = outcomes(&report);
+    assert!(
+        acted
+            .values()
+            .all(|it| !matches!(it.as_str(), "blocked" | "deleted" | "already_gone")),
+        "{acted:?}"
+    );
+    Ok((pump, record, report))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_taken_back_waits_for_a_person_then_fails_its_items() -> anyhow::Result<()>
+{
+    let spoil = |pump: &Pump| pump.sim.set_user_token_invalid(true);
+    let (pump, record, report) = spoilt_after_the_plan(spoil, "APPCENTER_API_TOKEN").await?;
+    assert!(
+        matches!(
+            record.status,
+            Status::Failed | Status::CompletedWithExceptions
+        ),
+        "{record:#?}"
+    );
+    assert!(outcomes(&report).values().any(|it| it == "failed"));
+    // The person's identifiers stay, so that it can be done once the token is good again.
+    assert!(record.subject.is_some());
+    pump.sim.set_user_token_invalid(false);
+    let disturb = Disturb::nothing();
+    let again = serde_json::json!({ "by": "a tester" });
+    let retry = appcenter_dsr::stages::decide::Decision::Retry;
+    pump.decide(&record.id, retry, &again, &disturb).await?;
+    pump.drive(&record.id, &disturb).await?;
+    pump.approve(&record.id, &disturb).await?;
+    let record = pump.drive(&record.id, &disturb).await?;
+    assert_eq!(record.status, Status::CompletedWithExceptions);
+    let request = pump.sim.world(|world| world.request("delete").cloned());
+    let request = request.expect("the world has it");
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_404_on_everything_never_counts_as_gone() -> anyhow::Result<()> {
+    let spoil = |pump: &Pump| pump.sim.set_retirement(Some(Retirement::NotFound));
+    spoilt_after_the_plan(spoil, "token").await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_service_still_has_its_archive_searched() -> anyhow::Result<()> {
+    for is_set in [false, true] {
+        let (mut pump, _, export) = start().await?;
+        // An earlier request learned the app's ID, by which the archive names its data.
+        let mut earlier = export.clone();
+        earlier["reference"] = "SMALL-0".into();
+        pump.run(&earlier, &Disturb::nothing()).await?;
+        let asked = pump.sim.audit().calls.len();
+        pump.sim.set_retired(true);
+        if is_set {
+            pump.set("APPCENTER_RETIRED", "true");
+        }
+        let record = pump.run(&export, &Disturb::nothing()).await?;
+        assert_eq!(
+            record.status,
+            Status::CompletedWithExceptions,
+            "{record:#?}"
+        );
+        let report = pump.report(&record).await?;
+        assert!(says(&record, &report, "retired"), "{report:#}");
+        assert!(
+            report["searched"]["contoso/shop"]["records"]
+                .as_u64()
+                .unwrap_or(0)
+                > 0,
+            "{report:#}"
+        );
+        assert!(
+            record.package.is_some(),
+            "the archive's copies are exported"
+        );
+        if is_set {
+            assert_eq!(
+                pump.sim.audit().calls.len(),
+                asked,
+                "it was not to be asked"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_retired_before_the_first_request_is_said() -> anyhow::Result<()> {
+    let (pump, _, export) = start().await?;
+    pump.sim.set_retired(true);
+    let record = pump.run(&export, &Disturb::nothing()).await?;
+    assert!(
+        matches!(
+            record.status,
+            Status::Failed | Status::CompletedWithExceptions
+        ),
+        "{record:#?}"
+    );
+    let why = record.exceptions.join("\n");
+    assert!(why.contains("never told the app's ID"), "{why}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_not_known_is_an_exception() -> anyhow::Result<()> {
+    let (pump, mut delete, _) = start().await?;
+    delete["apps"] = serde_json::json!([
+        { "owner": "contoso", "name": "shop" },
+        { "owner": "contoso", "name": "nowhere" }
+    ]);
+    let record = pump.run(&delete, &Disturb::nothing()).await?;
+    assert_eq!(
+        record.status,
+        Status::CompletedWithExceptions,
+        "{record:#?}"
+    );
+    let names = record.exceptions.join("\n");
+    assert!(names.contains("does not know the app"), "{names}");
+    let request = pump.sim.world(|world| world.request("delete").cloned());
+    let request = request.expect("the world has it");
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! Everything that can go wrong with a call, on every call of a run: each ends as the undisturbed run does.
+
+mod lasting;
+mod meanwhile;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use appcenter_dsr::workflow::{Record, Status};
+use appcenter_sim::{Fault, FaultKind, World};
+use futures::StreamExt as _;
+use serde_json::Value;
+
+use crate::pump::{Disturb, Pump};
+
+pub(crate) const SMALL: &str = include_str!("../../scenarios/small.toml");
+/// Runs at once: most of a run's time is spent waiting.
+const PARALLEL: usize = 5;
+
+/// What a run came to, as far as it must be the same whatever went wrong on the way.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) status: Status,
+    pub(crate) exceptions: Vec<String>,
+    /// Outcomes of the report by item.
+    pub(crate) outcomes: BTreeMap<String, String>,
+}
+
+/// Reads what a run came to.
+pub(crate) async fn end(pump: &Pump, record: &Record) -> anyhow::Result<End> {
+    let report = pump.report(record).await?;
+    Ok(End {
+        status: record.status,
+        exceptions: record.exceptions.clone(),
+        outcomes: outcomes(&report),
+    })
+}
+
+/// The outcome of every item of a report.
+pub(crate) fn outcomes(report: &Value) -> BTreeMap<String, String> {
+    ["installs", "reports", "rows"]
+        .iter()
+        .flat_map(|part| report[*part].as_array().into_iter().flatten())
+        .map(|item| {
+            let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            (text("id"), text("outcome"))
+        })
+        .collect()
+}
+
+/// A listener that nobody may ever connect to.
+struct Foreign {
+    url: String,
+    connections: Arc<AtomicUsize>,
+}
+
+async fn foreign() -> anyhow::Result<Foreign> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/elsewhere", listener.local_addr()?);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    Ok(Foreign { url, connections })
+}
+
+/// How a run is set up, beside its faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setup {
+    /// App Center exports already.
+    Exported,
+    /// The product has to have it export, to the storage of the archive.
+    ToConfigure,
+}
+
+async fn start(setup: Setup) -> anyhow::Result<Pump> {
+    let mut pump = match setup {
+        Setup::Exported => Pump::start(World::parse(SMALL)?).await?,
+        Setup::ToConfigure => Pump::start_without_export(World::parse(SMALL)?).await?,
+    };
+    if setup == Setup::ToConfigure {
+        let archive = pump.account.connection_string();
+        pump.set("EXPORT_TYPE", "custom");
+        pump.set("EXPORT_CONNECTION_STRING", &archive);
+    }
+    Ok(pump)
+}
+
+/// Runs a request of the small world with faults; nothing may leak, whatever happens.
+async fn run(
+    name: &str,
+    setup: Setup,
+    faults: &[Fault],
+    foreign: &Foreign,
+) -> anyhow::Result<(Pump, End)> {
+    let pump = start(setup).await?;
+    let request = pump.sim.world(|world| world.request(name).cloned());
+    let request = request.expect("the world has it");
+    for fault in faults {
+        pump.sim.faults().add(fault.clone());
+    }
+    let ticking = async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            pump.sim.tick().await;
+        }
+    };
+    let disturb = Disturb::nothing();
+    let record = tokio::select! {
+        record = pump.run(&request.document, &disturb) => record?,
+        () = ticking, if setup == Setup::ToConfigure => unreachable!("it ticks for ever"),
+    };
+    let end = end(&pump, &record).await?;
+    let waiting = pump.sim.faults().waiting();
+    anyhow::ensure!(waiting.is_empty(), "never hit: {waiting:?}");
+    let audit = pump.sim.audit();
+    let differences = stack::audit::differences(&audit, [&request]);
+    anyhow::ensure!(differences.is_empty(), "{differences:#?}");
+    anyhow::ensure!(audit.tokens_leaked == 0, "the token went to storage");
+    anyhow::ensure!(
+        audit.app_blocked.is_empty(),
+        "an app was blocked as a whole"
+    );
+    anyhow::ensure!(
+        foreign.connections.load(Ordering::SeqCst) == 0,
+        "a foreign host was called"
+    );
+    for prefix in ["open/", "work/", "waiting/"] {
+        let left = pump.blobs(prefix).await?;
+        anyhow::ensure!(left.is_empty(), "left behind: {left:?}");
+    }
+    Ok((pump, end))
+}
+
+/// The faults that a service shows and that pass, `None` where an operation cannot show it.
+fn kinds(operation: &str, foreign: &str) -> Vec<FaultKind> {
+    let mut kinds = vec![
+        FaultKind::TooManyRequests {
+            retry_after: Some(1),
+        },
+        FaultKind::TooManyRequests { retry_after: None },
+        FaultKind::Status { status: 500 },
+        FaultKind::Status { status: 503 },
+        FaultKind::Reset,
+        FaultKind::ResetAfter,
+        FaultKind::SlowBody { millis: 800 },
+        FaultKind::TruncatedBody,
+        FaultKind::WrongContentType,
+        FaultKind::StatusAfter { status: 404 },
+        FaultKind::StatusAfter { status: 500 },
+        FaultKind::NotFoundForBadToken,
+        FaultKind::Redirect {
+            to: foreign.to_owned(),
+        },
+    ];
+    let is_file = matches!(operation, "blob_download" | "Errors_ErrorAttachmentText");
+    if !is_file {
+        kinds.push(FaultKind::TruncatedPage);
+    }
+    let is_change = matches!(
+        operation,
+        "Errors_DeleteError" | "Devices_BlockLogs" | "ExportConfigurations_Create"
+    );
+    if !is_change && operation != "blob_download" {
+        kinds.push(FaultKind::Accepted);
+    }
+    if operation == "Errors_DeleteError" {
+        kinds.push(FaultKind::BlobsFailed { count: 2 });
+        kinds.push(FaultKind::HugeBody {
+            bytes: 34 * 1024 * 1024,
+        });
+    }
+    kinds
+}
+
+/// Every fault, on every operation of a request's run in turn: one run a kind of fault, which hits each operation.
+async fn every_fault(
+    name: &'static str,
+    setup: Setup,
+    only: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
+    let foreign = foreign().await?;
+    let (pump, undisturbed) = run(name, setup, &[], &foreign).await?;
+    let audit = pump.sim.audit();
+    let operations: BTreeSet<String> = audit
+        .calls
+        .iter()
+        .map(|call| call.operation_id.clone())
+        .filter(|id| only(id))
+        .collect();
+    assert!(operations.len() > 1, "{operations:?}");
+    let mut cases: BTreeMap<String, Vec<Fault>> = BTreeMap::new();
+    for operation in &operations {
+        for kind in kinds(operation, &foreign.url) {
+            let fault = Fault::once(operation, kind.clone());
+            // Without a time to come back the whole token waits half a minute: once a run is enough.
+            let is_long = kind == (FaultKind::TooManyRequests { retry_after: None });
+            let of_kind = cases.entry(format!("{kind:?}")).or_default();
+            if !is_long || of_kind.is_empty() {
+                of_kind.push(fault);
+            }
+        }
+    }
+    let number = cases.len();
+    let runs = cases.into_iter().map(|(kind, faults)| {
+        let (foreign, undisturbed) = (&foreign, &undisturbed);
+        async move {
+            let end = run(name, setup, &faults, foreign).await;
+            let what = match end {
+                Ok((_pump, end)) if is_same(&end, undisturbed, &faults) => return None,
+                Ok((_pump, end)) => difference(&end, undisturbed),
+                Err(error) => format!("{error:#}").chars().take(3000).collect(),
+            };
+            Some(format!("{kind}: {what}"))
+        }
+    });
+    let failed: Vec<String> = futures::stream::iter(runs)
+        .buffer_unordered(PARALLEL)
+        .filter_map(|fault| async { fault })
+        .collect()
+        .await;
+    assert!(
+        failed.is_empty(),
+        "{} of {number} ({operations:?}):\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    Ok(())
+}
+
+/// Whether a run ended as the undisturbed one.
+fn is_same(end: &End, undisturbed: &End, faults: &[Fault]) -> bool {
+    // A deletion that is done and answered with 404 cannot be told from one that somebody else did before us.
+    let is_doubtful = faults.iter().any(|fault| {
+        fault.kind == (FaultKind::StatusAfter { status: 404 })
+            && fault.operation.as_deref() == Some("Errors_DeleteError")
+    });
+    if is_doubtful {
+        let is_done = |(id, outcome): (&String, &String)| {
+            let was = undisturbed.outcomes.get(id);
+            was == Some(outcome)
+                || (was.map(String::as_str) == Some("deleted") && outcome == "already_gone")
+        };
+        return end.outcomes.iter().all(is_done)
+            && end.outcomes.len() == undisturbed.outcomes.len()
+            && end.status == undisturbed.status;
+    }
+    end == undisturbed
+}
+
+fn difference(end: &End, undisturbed: &End) -> String {
+    let mut lines = Vec::new();
+    let mut line = |what: &str, is: String, was: String| {
+        if is != was {
+            lines.push(format!("\n    {what}: {is}\n    instead of {was}"));
+        }
+    };
+    let all = |end: &End| {
+        [
+            ("status", format!("{:?}", end.status)),
+            ("exceptions", format!("{:?}", end.exceptions)),
+            ("outcomes", format!("{:?}", end.outcomes)),
+        ]
+    };
+    for ((what, is), (_, was)) in all(end).into_iter().zip(all(undisturbed)) {
+        line(what, is, was);
+    }
+    lines.concat()
+}
+
+fn is_irreversible(operation: &str) -> bool {
+    matches!(operation, "Errors_DeleteError" | "Devices_BlockLogs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_an_irreversible_call() -> anyhow::Result<()> {
+    every_fault("known", Setup::Exported, is_irreversible).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_that_come_three_times() -> anyhow::Result<()> {
+    let foreign = foreign().await?;
+    let (_pump, undisturbed) = run("known", Setup::Exported, &[], &foreign).await?;
+    let kinds = [
+        FaultKind::Status { status: 500 },
+        FaultKind::ResetAfter,
+        FaultKind::NotFoundForBadToken,
+    ];
+    let runs = kinds.into_iter().map(|kind| {
+        let fault = |operation: &str| Fault {
+            count: 3,
+            ..Fault::once(operation, kind.clone())
+        };
+        let mut faults = vec![fault("Errors_DeleteError")];
+        // An app that is not known three times running is not known.
+        if kind != FaultKind::NotFoundForBadToken {
+            faults.push(fault("apps_get"));
+        }
+        let (foreign, undisturbed) = (&foreign, &undisturbed);
+        async move {
+            let (_pump, end) = run("known", Setup::Exported, &faults, foreign).await?;
+            let is_same = is_same(&end, undisturbed, &faults);
+            anyhow::ensure!(is_same, "{faults:?}: {}", difference(&end, undisturbed));
+            Ok(())
+        }
+    });
+    let ends: Vec<anyhow::Result<()>> = futures::future::join_all(runs).await;
+    ends.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_an_export() -> anyhow::Result<()> {
+    every_fault("export", Setup::Exported, |_| true).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_while_an_export_is_configured() -> anyhow::Result<()> {
+    every_fault("known", Setup::ToConfigure, |operation| {
+        operation.starts_with("ExportConfigurations_")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_address_elsewhere_is_never_fetched() -> anyhow::Result<()> {
+    let foreign = foreign().await?;
+    let pump = start(Setup::Exported).await?;
+    for operation in ["Errors_ErrorLocation", "Errors_ErrorAttachmentLocation"] {
+        let uri = foreign.url.clone();
+        let kind = FaultKind::Location { uri };
+        pump.sim.faults().add(Fault {
+            count: 100,
+            ..Fault::once(operation, kind)
+        });
+    }
+    let request = pump.sim.world(|world| world.request("export").cloned());
+    let request = request.expect("the world has it");
+    let record = pump.run(&request.document, &Disturb::nothing()).await?;
+    assert!(record.package.is_some(), "{record:#?}");
+    assert_eq!(foreign.connections.load(Ordering::SeqCst), 0);
+    assert_eq!(pump.sim.audit().tokens_leaked, 0);
+    Ok(())
+}
