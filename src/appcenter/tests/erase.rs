@@ -167,7 +167,7 @@ async fn a_deletion_is_repeated_and_its_404_is_left_to_the_evidence() {
         .client()
         .delete_crash(&app(), &group(), &error_id(), &Open)
         .await;
-    assert!(matches!(deleted, Err(Error::NotFound(_))));
+    assert!(matches!(deleted, Err(Error::NotFoundAgain(_))));
     assert_eq!(exchange.asked().len(), 2);
 }
 
