@@ -15,7 +15,7 @@ use appcenter_dsr::config::Config;
 use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::stages::decide::Decision;
-use appcenter_dsr::stages::{self, Context, decide, intake, planned, sweep};
+use appcenter_dsr::stages::{self, Context, decide, intake, sweep};
 use appcenter_dsr::work::Probe;
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
@@ -329,13 +329,6 @@ impl Pump {
             .await?
             .context("the request is stored")?;
         Ok(loaded.record)
-    }
-
-    /// A request's plan.
-    pub(crate) async fn plan(&self, record: &Record) -> anyhow::Result<Value> {
-        let app = self.app(KillAt::new(None, false))?;
-        let (plan, _bytes) = planned::read_plan(Context::new(&app), record).await?;
-        Ok(serde_json::to_value(plan)?)
     }
 
     /// A request's report.

@@ -335,6 +335,9 @@ async fn logs_name_the_operation_and_nothing_of_the_call() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber only, `tracing` lets whichever thread comes first decide for all whether a line is of interest,
+    // and the threads of other tests have none.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(subscriber);
     let exchange = Exchange::start([
         json(500, r#"{"message":"canary"}"#),

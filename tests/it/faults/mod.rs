@@ -1,5 +1,10 @@
 //! Everything that can go wrong with a call, on every call of a run: each ends as the undisturbed run does.
 
+#![expect(
+    clippy::large_futures,
+    reason = "a run holds a whole stack of parts; each test awaits a few of them, one after another"
+)]
+
 mod lasting;
 mod meanwhile;
 
