@@ -60,7 +60,12 @@ async fn current(
         return Ok(None);
     };
     let record = loaded.record;
-    if record.run != run || record.status.is_ended() {
+    if record.run != run {
+        return Ok(None);
+    }
+    if record.status.is_ended() {
+        // The invocation that ended it may have been killed before it had cleared up.
+        stages::sweep::close(cx, &record).await?;
         return Ok(None);
     }
     if record.step == Some(step) {

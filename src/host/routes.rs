@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
 use tracing::Instrument as _;
@@ -29,6 +29,9 @@ use crate::workflow::{Event, Function, Message};
 
 /// Largest invocation that the host can post: a queue message of 64 KiB, escaped twice, with its metadata.
 const MAX_INVOCATION: usize = 2 * 1024 * 1024;
+
+/// Most of a refused body that is read, in bytes: the host itself takes no more than 100 MiB.
+const MAX_REFUSED: usize = 101 * 1024 * 1024;
 
 type Shared = State<Arc<App>>;
 
@@ -58,6 +61,10 @@ async fn guard(request: Request, next: Next) -> Response {
     let invocation = plain_header(&request, "x-azure-functions-invocationid");
     let trace = plain_header(&request, "traceparent");
     let span = tracing::info_span!("invocation", id = %invocation, traceparent = %trace);
+    let request = match refuse_too_large(request).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
     let answer = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
     match answer.instrument(span).await {
         Ok(response) => as_problem(response),
@@ -71,6 +78,25 @@ async fn guard(request: Request, next: Next) -> Response {
             .into_response()
         }
     }
+}
+
+/// Refuses a body that is announced as too large, after it was read to its end: a connection that closes while the host
+/// still writes looks to it like a handler that broke.
+async fn refuse_too_large(request: Request) -> Result<Request, Problem> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_none_or(|length| length <= MAX_INVOCATION) {
+        return Ok(request);
+    }
+    let mut body = request.into_body().into_data_stream();
+    let mut read = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        read += chunk.len();
+        if read > MAX_REFUSED {
+            break;
+        }
+    }
+    Err(too_large(MAX_INVOCATION))
 }
 
 /// What axum itself refuses (a body that is too large, a path that is not UTF-8, a query that cannot be read) is plain

@@ -55,6 +55,6 @@ async fn two_processes_share_a_budget() -> anyhow::Result<()> {
     let audit = pump.sim.audit();
     let most = audit.max_calls_in_window(Duration::from_secs(5));
     assert!(most <= 20, "{most} calls in a window");
-    assert!(audit.api_calls().count() > 40, "it had to wait");
+    assert!(audit.api_calls().count() > 20, "it had to wait");
     Ok(())
 }
