@@ -80,23 +80,32 @@ async fn guard(request: Request, next: Next) -> Response {
     }
 }
 
-/// Refuses a body that is announced as too large, after it was read to its end: a connection that closes while the host
-/// still writes looks to it like a handler that broke.
+/// Refuses a body that is too large, after it was read to its end: a connection that closes while the host still writes
+/// looks to it like a handler that broke. The host sends bodies in chunks and announces no length.
 async fn refuse_too_large(request: Request) -> Result<Request, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_none_or(|length| length <= MAX_INVOCATION) {
-        return Ok(request);
-    }
-    let mut body = request.into_body().into_data_stream();
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let mut kept = Vec::new();
     let mut read = 0;
-    while let Some(Ok(chunk)) = body.next().await {
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_error| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "Cut off",
+                "the body could not be read to its end",
+            )
+        })?;
         read += chunk.len();
-        if read > MAX_REFUSED {
+        if read <= MAX_INVOCATION {
+            kept.extend_from_slice(&chunk);
+        } else if read > MAX_REFUSED {
             break;
         }
     }
-    Err(too_large(MAX_INVOCATION))
+    if read > MAX_INVOCATION {
+        return Err(too_large(MAX_INVOCATION));
+    }
+    Ok(Request::from_parts(parts, Body::from(kept)))
 }
 
 /// What axum itself refuses (a body that is too large, a path that is not UTF-8, a query that cannot be read) is plain
