@@ -5,7 +5,7 @@
 //!
 //! - [`domain`]: what it is about. [`workflow`]: the life of a request, as one transition table and one join.
 //! - [`search`]: the engine that finds people. [`appcenter`], [`storage`]: the two outside worlds; [`budget`]: calls allowed.
-//! - [`work`]: stored state. [`stages`]: the functions. [`host`]: the adapter that runs them and sends messages.
+//! - [`work`]: stored state; [`ledger`]: which reports an app has. [`stages`]: the functions. [`host`]: the adapter that runs them and sends messages.
 //! - [`report`], [`package`]: what people get. [`config`], [`app`], [`clock`]: how it is put together. [`cli`]: commands.
 
 pub mod app;
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod host;
+pub mod ledger;
 pub mod package;
 pub mod report;
 pub mod search;

@@ -16,6 +16,9 @@ use crate::clock::SystemClock;
 use crate::config::{Config, environment};
 use crate::host::build_handler;
 
+/// A crate whose log lines are never shown.
+const SILENT: &str = "tiberius";
+
 /// Runs the handler until it is killed: the host sends no notice.
 pub(super) fn run() -> ExitCode {
     match serve() {
@@ -46,7 +49,10 @@ fn serve() -> anyhow::Result<()> {
 
 /// Lines on standard output, which the host takes for information; time and level are the host's.
 fn log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // SQL Server's own words, which its driver logs, repeat what was sent.
+    let filter = format!("{filter},{SILENT}=off");
+    let filter =
+        EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(format!("info,{SILENT}=off")));
     let result = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)

@@ -34,7 +34,8 @@ settings! {
     EXPORT_SUBSCRIPTION_ID = "EXPORT_SUBSCRIPTION_ID", Some(""), "Azure subscription of a standard export.";
     EXPORT_CONNECTION_STRING = "EXPORT_CONNECTION_STRING", Some(""), "Connection string that App Center gets for a custom export.";
     EXPORT_PENDING_HOURS = "EXPORT_PENDING_HOURS", Some("24"), "Hours that an export may be pending before the search goes on without it.";
-    LEDGER_DATABASE = "LEDGER_DATABASE", Some("sqlite:ledger.db"), "Database of the API path's list of reports.";
+    LEDGER_DATABASE = "LEDGER_DATABASE", Some("sqlite:ledger.db"), "Database of the API path's list of reports: `sqlite:PATH` (not in Azure), or an Azure SQL connection string with a password or `Authentication=Active Directory Managed Identity`. In Azure without it, that path cannot be taken.";
+    LEDGER_STATEMENT_ROWS = "LEDGER_STATEMENT_ROWS", Some("200"), "Reports that one SQL statement names (at most 1000).";
     APPINSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING", Some(""), "Application Insights, for the host's and our telemetry.";
     OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT", Some(""), "OpenTelemetry collector.";
     INDEX_KEY = "INDEX_KEY", Some(""), "Key of HMACs over identifiers; empty means a key that is made once and kept in the work storage.";

@@ -1,6 +1,7 @@
 //! Settings, read once at the start. Nothing else reads the environment.
 
 pub mod env;
+mod ledger;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use env::Setting;
+
+pub use ledger::{Ledger, LedgerDatabase, SqlEncryption, SqlLogin, SqlServer};
 
 /// A setting that cannot be used; the message names it and never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -145,6 +148,8 @@ pub struct Config {
     pub archive_container: String,
     /// The API.
     pub app_center: AppCenter,
+    /// The API path's list of reports.
+    pub ledger: Ledger,
     /// Key of HMACs, if it is set.
     pub index_key: Option<SecretString>,
     /// Limits.
@@ -194,6 +199,7 @@ impl Config {
             archive,
             archive_container: container(lookup, env::ARCHIVE_CONTAINER)?,
             app_center: app_center(lookup)?,
+            ledger: ledger::read(lookup)?,
             index_key: (!index_key.is_empty()).then(|| SecretString::from(index_key)),
             limits,
             log: text(lookup, env::LOG),
@@ -444,6 +450,7 @@ mod tests {
             (&[WORK, ("PLAN_MAX_REPORTS", "many")], "PLAN_MAX_REPORTS"),
             (&[WORK, ("INVOCATION_SECONDS", "900")], "INVOCATION_SECONDS"),
             (&[WORK, ("ARCHIVE_CONTAINER", "No")], "ARCHIVE_CONTAINER"),
+            (&[WORK, ("LEDGER_DATABASE", "ledger.db")], "LEDGER_DATABASE"),
             (
                 &[WORK, ("FUNCTIONS_CUSTOMHANDLER_PORT", "x")],
                 "FUNCTIONS_CUSTOMHANDLER_PORT",

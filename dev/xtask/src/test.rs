@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::cargo::cargo;
-use crate::run::check;
+use crate::run::{check, program};
 use crate::soak;
 
 /// Runs it all; with a filter only the tests whose names hold it.
@@ -17,6 +17,7 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
         "Installing Azurite, the storage emulator, unless it is there (npm ci in dev/azurite)"
     );
     tokio::task::spawn_blocking(azurite::install).await??;
+    install_openssl().await?;
     let mut tests = cargo();
     tests.args(["test", "--workspace"]);
     if let Some(filter) = filter {
@@ -49,4 +50,25 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
         start.elapsed().as_secs_f64()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The mock of SQL Server, a dependency of tests alone, links the system's OpenSSL; most machines that build have it.
+async fn install_openssl() -> anyhow::Result<()> {
+    let found = program("pkg-config").args(["--exists", "openssl"]).status();
+    if found.await.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    println!(
+        "Installing the headers of OpenSSL, for tests (apt-get install libssl-dev pkg-config)"
+    );
+    check(program("apt-get").args(["update", "-q"])).await?;
+    let packages = [
+        "install",
+        "-q",
+        "-y",
+        "--no-install-recommends",
+        "libssl-dev",
+        "pkg-config",
+    ];
+    check(program("apt-get").args(packages)).await
 }

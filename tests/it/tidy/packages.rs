@@ -1,6 +1,6 @@
 //! What the project is made of: from crates.io only, nothing banned, every dependency with its reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{quoted, read, table};
 
@@ -16,30 +16,60 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 #[test]
 fn packages_come_from_the_registry_and_none_is_banned() {
     let deny = toml("deny.toml");
-    let banned: BTreeSet<&str> = deny["bans"]["deny"]
+    // By name, and who may depend on it all the same.
+    let banned: BTreeMap<&str, Vec<&str>> = deny["bans"]["deny"]
         .as_array()
         .expect("a list")
         .iter()
         .map(|ban| {
             assert!(ban["reason"].is_str(), "{ban:?}: a ban says why");
-            ban["crate"].as_str().expect("a name")
+            let wrappers = ban.get("wrappers").and_then(toml::Value::as_array);
+            let wrappers = wrappers.into_iter().flatten();
+            let wrappers = wrappers.map(|it| it.as_str().expect("a name"));
+            (ban["crate"].as_str().expect("a name"), wrappers.collect())
         })
         .collect();
-    assert!(banned.contains("openssl-sys"));
+    assert!(banned.contains_key("openssl-sys"));
     let lock = toml("Cargo.lock");
     let packages = lock["package"].as_array().expect("a list");
     assert!(
         packages.len() > 100,
         "the lock file is not that of this project"
     );
+    let mut dependencies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for package in packages {
         let name = package["name"].as_str().expect("a name");
-        assert!(!banned.contains(name), "{name} is banned: see deny.toml");
+        let is_banned = banned.get(name).is_some_and(Vec::is_empty);
+        assert!(!is_banned, "{name} is banned: see deny.toml");
+        let listed = package.get("dependencies").and_then(toml::Value::as_array);
+        for dependency in listed.into_iter().flatten() {
+            // A version follows where there are several.
+            let dependency = dependency.as_str().expect("a name");
+            let dependency = dependency.split(' ').next().unwrap_or_default();
+            dependencies.entry(name).or_default().insert(dependency);
+            let may = banned.get(dependency).is_none_or(|it| it.contains(&name));
+            assert!(may, "{name}: {dependency} is banned: see deny.toml");
+        }
         // Members of the workspace have no source.
         if let Some(source) = package.get("source") {
             assert_eq!(source.as_str(), Some(REGISTRY), "{name}");
         }
     }
+    // What is shipped holds nothing that is banned, whoever asks for it.
+    let manifest = toml("Cargo.toml");
+    let shipped = manifest["dependencies"].as_table().expect("a table");
+    let mut open: Vec<&str> = shipped.keys().map(String::as_str).collect();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        assert!(
+            !banned.contains_key(name),
+            "{name} is banned and would be shipped"
+        );
+        if seen.insert(name) {
+            open.extend(dependencies.get(name).into_iter().flatten());
+        }
+    }
+    assert!(seen.len() > 100, "the handler's packages were not found");
 }
 
 #[test]

@@ -1,0 +1,2 @@
+-- Removes the app's table.
+DROP TABLE IF EXISTS [dsr.Crashes_$(AppId)];
