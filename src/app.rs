@@ -12,6 +12,7 @@ use crate::budget::{BudgetSpec, SharedBudget};
 use crate::clock::Clock;
 use crate::config::env::{ARCHIVE_STORAGE, Setting, WORK_STORAGE};
 use crate::config::{self, Config};
+use crate::ledger::Ledger;
 use crate::storage::{Account, AccountSettings, Container, Created};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
 
@@ -28,6 +29,8 @@ pub struct App {
     pub archive: Container,
     budget: Arc<dyn Budget>,
     client: OnceLock<Client>,
+    /// Which reports each app has, and which of them were fetched.
+    pub ledger: Ledger,
     hmac_key: tokio::sync::OnceCell<Vec<u8>>,
     /// Reads of records before irreversible calls.
     pub readings: Readings,
@@ -98,11 +101,22 @@ impl App {
             archive,
             budget: Arc::new(budget),
             client: OnceLock::new(),
+            ledger: Ledger::open(&config.ledger),
             hmac_key: tokio::sync::OnceCell::new(),
             readings: Readings::default(),
             config,
             clock,
         })
+    }
+
+    /// The container that holds a blob which a search names: what was collected by API is ours, the rest is the archive's.
+    #[must_use]
+    pub fn holder(&self, blob: &str) -> &Container {
+        if names::is_collected(blob) {
+            self.store.container()
+        } else {
+            &self.archive
+        }
     }
 
     /// The App Center client.

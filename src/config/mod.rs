@@ -2,6 +2,7 @@
 
 pub mod env;
 mod ledger;
+mod storage;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use url::Url;
 use env::Setting;
 
 pub use ledger::{Ledger, LedgerDatabase, SqlEncryption, SqlLogin, SqlServer};
+pub use storage::Storage;
 
 /// A setting that cannot be used; the message names it and never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,22 +40,6 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// How a storage account is reached.
-#[derive(Debug, Clone)]
-pub enum Storage {
-    /// With a key or SAS.
-    ConnectionString(SecretString),
-    /// With the app's identity.
-    Identity {
-        /// Blob endpoint.
-        blob_endpoint: Url,
-        /// Queue endpoint.
-        queue_endpoint: Url,
-        /// Client ID of a user-assigned identity.
-        client_id: Option<String>,
-    },
-}
-
 /// How App Center is told to export.
 #[derive(Debug, Clone)]
 pub enum ExportType {
@@ -71,6 +57,17 @@ pub enum ExportType {
     },
 }
 
+/// Where data that is not yet exported is got from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataPath {
+    /// As the app's retention and its export allow.
+    Auto,
+    /// From the export to Blob Storage only.
+    Blob,
+    /// By API, report by report, as well.
+    Api,
+}
+
 /// The App Center API.
 #[derive(Debug, Clone)]
 pub struct AppCenter {
@@ -84,6 +81,8 @@ pub struct AppCenter {
     pub download_hosts: Vec<String>,
     /// Whether it is known to be gone.
     pub retired: bool,
+    /// Where data that is not yet exported is got from.
+    pub path: DataPath,
     /// How it is told to export.
     pub export: ExportType,
     /// How long an export may be pending.
@@ -243,10 +242,12 @@ fn app_center(lookup: Lookup<'_>) -> Result<AppCenter, ConfigError> {
             ));
         }
     };
-    let path = text(lookup, env::PATH);
-    if !["auto", "blob", "api"].contains(&path.as_str()) {
-        return Err(error(env::PATH.name, "one of `auto`, `blob`, `api`"));
-    }
+    let path = match text(lookup, env::PATH).as_str() {
+        "auto" => DataPath::Auto,
+        "blob" => DataPath::Blob,
+        "api" => DataPath::Api,
+        _ => return Err(error(env::PATH.name, "one of `auto`, `blob`, `api`")),
+    };
     let retired = match text(lookup, env::RETIRED).as_str() {
         "false" | "" => false,
         "true" => true,
@@ -263,6 +264,7 @@ fn app_center(lookup: Lookup<'_>) -> Result<AppCenter, ConfigError> {
             .filter(|host| !host.is_empty())
             .collect(),
         retired,
+        path,
         export,
         export_pending: Duration::from_secs(3600 * hours),
     })

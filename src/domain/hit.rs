@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorId, GroupId, InstallId};
+use super::{ErrorId, GroupId, InstallId, LegacyIds};
 
 /// Why a record was found, from strong to weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +70,29 @@ impl Stream {
     }
 }
 
+/// How a record tells the install that it is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstallFrom {
+    /// By an `InstallId` of its own.
+    #[default]
+    Record,
+    /// By the `CrashReporter Key` of Apple's text form.
+    AppleKey,
+    /// By the raw log that was fetched of it.
+    RawLog,
+    /// By its session logs.
+    SessionLogs,
+}
+
+impl InstallFrom {
+    /// Whether it is the usual way.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        *self == Self::Record
+    }
+}
+
 /// One record of the archive that a search found. It holds personal data: it stays in the request's own work blobs.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Hit {
@@ -101,6 +124,9 @@ pub struct Hit {
     /// The install ID that it belongs to, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<InstallId>,
+    /// How it tells it.
+    #[serde(default, skip_serializing_if = "InstallFrom::is_record")]
+    pub install_from: InstallFrom,
     /// User IDs in its user fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
@@ -122,12 +148,74 @@ pub struct Hit {
     /// The report's group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<GroupId>,
+    /// What the legacy API calls it, where only that one was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<LegacyIds>,
     /// The payload blob that a log row names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
     /// The record's text, kept for an export when it is not too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+}
+
+/// What stands in the place of a blob where App Center's own list tells of a report.
+pub const LISTED: &str = "api/errors/";
+
+/// A report as App Center's list tells of it.
+#[derive(Clone)]
+pub struct Listed {
+    /// The report.
+    pub error: ErrorId,
+    /// Its group.
+    pub group: GroupId,
+    /// What the legacy API calls it, where only that one was there.
+    pub legacy: Option<LegacyIds>,
+    /// When it was made.
+    pub at: Option<Timestamp>,
+    /// The user ID that it shows.
+    pub user: Option<String>,
+    /// The device model.
+    pub model: Option<String>,
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listed")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hit {
+    /// A report in which the person was found by App Center's list.
+    #[must_use]
+    pub fn listed(listed: Listed, reasons: Vec<Reason>) -> Self {
+        Self {
+            blob: format!("{LISTED}{}", listed.error),
+            record: 0,
+            offset: 0,
+            length: 0,
+            decoded: false,
+            oversized: false,
+            disagrees: false,
+            reasons,
+            holds: Vec::new(),
+            links: Vec::new(),
+            install: None,
+            install_from: InstallFrom::default(),
+            users: listed.user.into_iter().collect(),
+            model: listed.model,
+            at: listed.at,
+            message_type: None,
+            message_id: None,
+            error_id: Some(listed.error),
+            group_id: Some(listed.group),
+            legacy: listed.legacy,
+            payload: None,
+            text: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Hit {

@@ -180,6 +180,29 @@ macro_rules! segment_id {
 segment_id!(GroupId, "error group ID");
 segment_id!(ErrorId, "error ID");
 
+impl GroupId {
+    /// Whether it is one of the legacy API: 40 hex digits. Only the legacy API takes it.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.0.len() == 40 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
+    /// Whether it holds crashes, which alone have session logs: the suffix `u`, or a legacy one, which may hold either.
+    #[must_use]
+    pub fn may_hold_crashes(&self) -> bool {
+        self.0.ends_with('u') || !self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+}
+
+/// What the legacy API calls a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyIds {
+    /// Its group (`crash_group_id`).
+    pub group: GroupId,
+    /// The report (`crash_id`).
+    pub crash: ErrorId,
+}
+
 /// A request's ID: derived from its kind and reference, so that the same request has the same ID whoever sends it how
 /// often, and "is it there already?" is one conditional write.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,5 +10,5 @@ pub mod subject;
 
 pub use document::{Document, Include, Jurisdiction, Kind, Window};
 pub use fields::Fault;
-pub use ids::{AppRef, ErrorId, GroupId, InstallId, RequestId};
+pub use ids::{AppRef, ErrorId, GroupId, InstallId, LegacyIds, RequestId};
 pub use subject::Subject;

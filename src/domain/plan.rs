@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{AppRef, ErrorId, GroupId, InstallId, Kind, RequestId};
+use super::{AppRef, ErrorId, GroupId, InstallId, Kind, LegacyIds, RequestId};
 
 /// Version of the plan's shape.
 pub const SCHEMA: u32 = 1;
@@ -65,6 +65,12 @@ pub struct ReportItem {
     pub reason: String,
     /// Archive blobs that hold it (they stay there: see the report's `residual_copies`).
     pub blobs: Vec<String>,
+    /// What was fetched of it by API; an erasure removes it with the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<String>,
+    /// What the legacy API calls it, where only that one knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<LegacyIds>,
 }
 
 /// The person's log rows of one installation; they cannot be deleted by API.
@@ -115,6 +121,9 @@ pub struct Coverage {
     pub bytes: u64,
     /// Reports of the app that the archive holds.
     pub reports: u64,
+    /// What was listed and fetched by API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiCoverage>,
     /// Blobs that could not be read, with the reason.
     pub unreadable: Vec<Unreadable>,
     /// Parts that were not searched, with the limit that stopped it.
@@ -125,6 +134,20 @@ pub struct Coverage {
     pub gaps: Vec<Gap>,
     /// What else limits the answer.
     pub notes: Vec<String>,
+}
+
+/// What was listed and fetched of an app by API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiCoverage {
+    /// Groups of crashes and errors.
+    pub groups: u64,
+    /// Reports listed.
+    pub listed: u64,
+    /// The day (UTC) of the oldest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Date>,
+    /// Reports that could not be fetched.
+    pub failed: u64,
 }
 
 /// A blob that was not read, or not whole.

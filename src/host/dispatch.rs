@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::domain::{AppRef, RequestId};
 use crate::stages::blob_search::DayPass;
 use crate::stages::sweep::Swept;
-use crate::stages::{self, Context, CutOutcome, Outcome, StageError, blob_search};
+use crate::stages::{self, Context, CutOutcome, Outcome, StageError, Wait, blob_search, tries};
 use crate::work::{Error, Finished, Slice, SliceEnd};
 use crate::workflow::join::{CUT, Root, SliceMark};
 use crate::workflow::transition::{next, wake};
@@ -94,7 +94,7 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
                 tracing::info!(request = %record.id, step = step.name(), %until, "waits: {reason}");
                 let store = &cx.app.store;
                 let cut = store.slice(&record.id, record.run, step, CUT).await?;
-                mark_waiting(cx, &cut, until, &reason).await?;
+                mark_waiting(cx, &cut, until, &reason, false).await?;
                 let message = Message::step(&record.id, record.run, step, None);
                 return send_later(cx, &message, until).await;
             }
@@ -164,10 +164,10 @@ async fn cut_failed(
     step: Step,
     error: StageError,
 ) -> Result<(), Error> {
-    let (reason, until) = match error {
+    let (reason, wait) = match error {
         StageError::Work(error) => return Err(error),
         StageError::Stopped => return Ok(()),
-        StageError::Retry { reason, until } => (reason, until),
+        StageError::Retry { reason, wait } => (reason, wait),
         StageError::Permanent { reason } => {
             return conclude_failed(cx, record, step, &reason).await;
         }
@@ -177,7 +177,7 @@ async fn cut_failed(
         .store
         .slice(&record.id, record.run, step, CUT)
         .await?;
-    match again(cx, &mut tries, &reason, until).await? {
+    match again(cx, &mut tries, &reason, wait).await? {
         Some(at) => {
             let message = Message::step(&record.id, record.run, step, None);
             send_later(cx, &message, at).await
@@ -215,7 +215,7 @@ async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) ->
         Ok(Outcome::Continue) => store.send(&message, Duration::ZERO).await,
         Ok(Outcome::Wait { until, reason }) => {
             store.save_slice(&mut slice).await?;
-            mark_waiting(cx, &slice, until, &reason).await?;
+            mark_waiting(cx, &slice, until, &reason, false).await?;
             send_later(cx, &message, until).await
         }
         // Somebody else works on this slice and saved it: that one goes on.
@@ -223,8 +223,8 @@ async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) ->
         Err(StageError::Work(error)) => Err(error),
         Err(StageError::Stopped) => stopped(cx, record, &mut slice, &message).await,
         Err(StageError::Permanent { reason }) => give_up(cx, &mut slice, &root, &reason).await,
-        Err(StageError::Retry { reason, until }) => {
-            match again(cx, &mut slice, &reason, until).await? {
+        Err(StageError::Retry { reason, wait }) => {
+            match again(cx, &mut slice, &reason, wait).await? {
                 Some(at) => send_later(cx, &message, at).await,
                 None => give_up(cx, &mut slice, &root, &reason).await,
             }
@@ -246,7 +246,7 @@ async fn stopped(
         return Ok(());
     }
     let reason = "the request's record could not be read before an irreversible call";
-    match again(cx, slice, reason, None).await? {
+    match again(cx, slice, reason, Wait::Backoff).await? {
         Some(at) => send_later(cx, message, at).await,
         None => {
             cx.app
@@ -312,27 +312,14 @@ async fn again(
     cx: Context<'_>,
     slice: &mut Slice,
     reason: &str,
-    until: Option<Timestamp>,
+    wait: Wait,
 ) -> Result<Option<Timestamp>, Error> {
     let limits = &cx.app.config.limits;
-    let now = cx.now();
-    // A wait for the API's budget, or as long as the service asked for, is no failure.
-    let is_throttled = until.is_some();
-    if !is_throttled {
-        slice.state.tries += 1;
-        let since = *slice.state.failing_since.get_or_insert(now);
-        let failing = now.duration_since(since).unsigned_abs();
-        if slice.state.tries >= limits.retry_tries || failing >= limits.retry_time {
-            return Ok(None);
-        }
-    }
-    let delay = limits.backoff(slice.state.tries);
-    let at = match until {
-        Some(until) => until.max(cx.after(Duration::from_secs(1))),
-        None => cx.after(delay),
+    let Some(at) = tries::count(&mut slice.state, wait, limits, cx.now()) else {
+        return Ok(None);
     };
     cx.app.store.save_slice(slice).await?;
-    mark_waiting(cx, slice, at, reason).await?;
+    mark_waiting(cx, slice, at, reason, wait == Wait::Person).await?;
     let request = &slice.request;
     let (step, tries) = (slice.step.name(), slice.state.tries);
     tracing::warn!(%request, step, tries, until = %at, "tries again: {reason}");
@@ -344,10 +331,12 @@ async fn mark_waiting(
     slice: &Slice,
     until: Timestamp,
     reason: &str,
+    for_person: bool,
 ) -> Result<(), Error> {
     let mark = SliceMark {
         until: Some(until),
         waits_for: Some(reason.to_owned()),
+        for_person,
         ..SliceMark::default()
     };
     cx.app
@@ -380,9 +369,8 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
         Ok(()) => Ok(()),
         Err(StageError::Work(error)) => Err(error),
         Err(error) => {
-            let reason = error.to_string();
-            tracing::warn!(%app, %day, "a day is searched again: {reason}");
-            let counted = blob_search::count_failure(cx, app, day, &reason, &mut pass).await;
+            tracing::warn!(%app, %day, "a day is searched again: {error}");
+            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass).await;
             work(counted).map(|until| delay = until)
         }
     };

@@ -186,21 +186,10 @@ fn worse(known: Option<StageError>, error: StageError) -> StageError {
     match (known, error) {
         (Some(StageError::Stopped), _) | (_, StageError::Stopped) => StageError::Stopped,
         (Some(known @ StageError::Work(_)), _) => known,
-        (
-            Some(StageError::Retry { reason, until }),
-            StageError::Retry {
-                reason: other,
-                until: later,
-            },
-        ) => {
-            if until >= later {
-                StageError::Retry { reason, until }
-            } else {
-                StageError::Retry {
-                    reason: other,
-                    until: later,
-                }
-            }
+        (Some(StageError::Retry { wait, reason }), StageError::Retry { wait: other, .. })
+            if !other.outweighs(wait) =>
+        {
+            StageError::Retry { reason, wait }
         }
         (_, error) => error,
     }

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
 
-use super::setup::{AppSetup, ExportState};
+use super::setup::{AppSetup, ExportState, Path, recall, remember};
 use super::{Context, CutOutcome, Outcome, StageError, not_known};
 use crate::appcenter::{
     Client, Error, ExportConfiguration, ExportState as State, ExportStorage, ExportTarget,
@@ -16,7 +15,7 @@ use crate::appcenter::{
 };
 use crate::config;
 use crate::domain::AppRef;
-use crate::work::{Cut, Slice, SliceEnd, SliceInput, names};
+use crate::work::{Cut, Slice, SliceEnd, SliceInput};
 use crate::workflow::Record;
 
 /// How often a pending export is looked at.
@@ -63,8 +62,24 @@ pub(super) async fn run(
         return Ok(done());
     }
     let outcome = set_up(cx, &app, slice, &mut setup).await;
+    if matches!(outcome, Ok(Outcome::Over(_))) {
+        choose_path(cx, &mut setup);
+    }
     slice.set_body(&setup)?;
     outcome
+}
+
+/// Decides where the app's data is got from, and says so where it is not the usual way.
+fn choose_path(cx: Context<'_>, setup: &mut AppSetup) {
+    let settings = &cx.app.config.app_center;
+    let (path, reason) = setup.choose(settings.path, settings.retired);
+    setup.path = path;
+    if path == Path::Api {
+        note(
+            &mut setup.notes,
+            format!("crashes and errors are got by API, report by report, as well: {reason}"),
+        );
+    }
 }
 
 fn done() -> Outcome {
@@ -122,19 +137,45 @@ async fn set_up(
         return create(cx, client, app, slice, setup, target).await;
     };
     setup.export = Some(state(best));
-    let is_new = setup.created.as_deref() == Some(best.id.as_str());
-    match &best.state {
-        Some(State::Pending) => Ok(pending(cx, setup)),
-        // What it backfills is there only after it has run.
-        Some(State::Enabled) if is_new && best.last_run_time.is_none() => Ok(pending(cx, setup)),
-        Some(State::Enabled) => complete(client, app, setup, best, target.as_ref()).await,
-        Some(State::Disabled) if target.is_some() => {
+    say_where(cx, setup, best);
+    // What a new one backfills is there only after it has run.
+    let made = setup.created.as_deref();
+    if let Some(made) = listed.iter().find(|it| Some(it.id.as_str()) == made) {
+        let is_waiting = match &made.state {
+            Some(State::Pending) => true,
+            Some(State::Enabled) => made.last_run_time.is_none(),
+            _ => false,
+        };
+        if is_waiting {
+            return Ok(pending(cx, setup));
+        }
+    }
+    match (&best.state, target) {
+        (Some(State::Pending), _) => Ok(pending(cx, setup)),
+        (Some(State::Enabled), Some(target)) if setup.misses_backfill => {
+            // The answer to a creation may have been lost: then another one is there.
+            let beside = listed.iter().find(|it| {
+                it.id != best.id && matches!(it.state, Some(State::Pending | State::Enabled))
+            });
+            if let Some(beside) = beside {
+                setup.misses_backfill = false;
+                setup.created = Some(beside.id.as_str().to_owned());
+                return Ok(pending(cx, setup));
+            }
+            create(cx, client, app, slice, setup, Some(target)).await
+        }
+        (Some(State::Enabled), target) => complete(client, app, setup, best, target.as_ref()).await,
+        (Some(State::Disabled), Some(target)) => {
+            // One that is enabled again writes nothing of the time in between; a new one beside it does.
+            setup.misses_backfill = true;
+            slice.set_body(setup)?;
+            cx.app.store.save_slice(slice).await?;
             client.enable_export_configuration(app, &best.id).await?;
             note(
                 &mut setup.notes,
-                "the export configuration was disabled and has been enabled; what happened in between may be missing",
+                "the export configuration was disabled and has been enabled",
             );
-            Ok(done())
+            create(cx, client, app, slice, setup, Some(target)).await
         }
         _ => {
             let state = state(best).state;
@@ -150,34 +191,24 @@ async fn set_up(
     }
 }
 
-/// What is remembered of an app over requests.
-#[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
-    app_id: String,
-}
-
-async fn recall(cx: Context<'_>, app: &AppRef) -> Result<Option<String>, StageError> {
-    let name = names::app(app);
-    let read = cx
-        .app
-        .store
-        .read_json::<Remembered>(&name, "an app")
-        .await?;
-    Ok(read.map(|(remembered, _etag)| remembered.app_id))
-}
-
-/// Without its ID nobody can tell which folders of the archive are the app's, and App Center will not tell for ever.
-async fn remember(cx: Context<'_>, app: &AppRef, id: &str) -> Result<(), StageError> {
-    let remembered = serde_json::json!(Remembered {
-        app_id: id.to_owned()
-    });
-    let content = remembered.to_string().into_bytes();
-    let name = names::app(app);
-    let store = &cx.app.store;
-    store
-        .put(&name, "an app", content, "application/json")
-        .await?;
-    Ok(())
+/// Says where a standard export writes: to an account that App Center made. One that is not searched is an exception.
+fn say_where(cx: Context<'_>, setup: &mut AppSetup, best: &ExportConfiguration) {
+    let is_standard = best.kind() == Some("blob_storage_linked_subscription");
+    let (true, Some(account)) = (is_standard, &best.resource_name) else {
+        return;
+    };
+    match cx.app.config.archive.azure_account() {
+        Some(ours) if !ours.eq_ignore_ascii_case(account) => note(
+            &mut setup.exceptions,
+            format!(
+                "the export writes to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it writes is not searched"
+            ),
+        ),
+        _ => note(
+            &mut setup.notes,
+            format!("the export writes to the storage account `{account}`"),
+        ),
+    }
 }
 
 fn note_unknown(setup: &mut AppSetup) {
@@ -270,17 +301,26 @@ async fn create(
     cx.app.store.save_slice(slice).await?;
     match client.create_export_configuration(app, &target).await {
         Ok(created) => {
+            setup.misses_backfill = false;
             setup.created = Some(created.id.as_str().to_owned());
-            setup.export = Some(state(&created));
+            if setup.export.is_none() {
+                setup.export = Some(state(&created));
+            }
             note(&mut setup.notes, "an export configuration was created");
             Ok(pending(cx, setup))
         }
         Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
-            note(
-                &mut setup.exceptions,
-                format!("an export could not be created: {error}"),
-            );
+            setup.misses_backfill = false;
+            // Deleting the old one would make room, and may delete the archive: that is for a person.
+            let text = if setup.export.is_some() {
+                format!(
+                    "the export was disabled, and a second one, which would write what is missing, was refused: {error}; a person must decide what becomes of the old one"
+                )
+            } else {
+                format!("an export could not be created: {error}")
+            };
+            note(&mut setup.exceptions, text);
             Ok(done())
         }
         Err(error) => Err(error.into()),
@@ -357,6 +397,8 @@ pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, Stage
     let mut setup: AppSetup = slice.body()?;
     note(&mut setup.exceptions, reason);
     note_unknown(&mut setup);
+    setup.path = Path::Blob;
+    setup.is_unreachable = true;
     slice.set_body(&setup)?;
     Ok(SliceEnd {
         failed: 1,

@@ -16,18 +16,23 @@ pub mod gate;
 pub mod install_id_resolve;
 pub mod intake;
 pub mod intake_queue;
+pub mod inventory;
 pub mod planned;
 pub mod requests;
 pub mod setup;
 pub mod sweep;
+pub mod tries;
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+pub use tries::Wait;
+
 use crate::app::App;
 use crate::appcenter;
 use crate::domain::AppRef;
+use crate::ledger;
 use crate::storage;
 use crate::work::{self, Cut, Slice, SliceEnd};
 use crate::workflow::join::Root;
@@ -109,8 +114,8 @@ pub enum StageError {
     Retry {
         /// What went wrong.
         reason: String,
-        /// When it is worth a try, if known.
-        until: Option<Timestamp>,
+        /// How long to wait, and whether it counts.
+        wait: Wait,
     },
     /// Will not work, however often it is tried.
     #[error("{reason}")]
@@ -131,7 +136,15 @@ impl StageError {
     pub(crate) fn retry(reason: impl Into<String>) -> Self {
         Self::Retry {
             reason: reason.into(),
-            until: None,
+            wait: Wait::Backoff,
+        }
+    }
+
+    /// An error that only a person can do something about.
+    pub(crate) fn person(reason: impl Into<String>) -> Self {
+        Self::Retry {
+            reason: reason.into(),
+            wait: Wait::Person,
         }
     }
 
@@ -144,7 +157,28 @@ impl StageError {
 
     /// An error of the archive's storage, as the stages see it.
     pub(crate) fn archive(error: &storage::Error) -> Self {
-        Self::retry(format!("the archive could not be read: {error}"))
+        let reason = format!("the archive could not be read: {error}");
+        match error {
+            storage::Error::Denied(_) => Self::person(format!(
+                "{reason}: a person must check `ARCHIVE_STORAGE` and the roles on it"
+            )),
+            _ => Self::retry(reason),
+        }
+    }
+}
+
+impl From<ledger::Error> for StageError {
+    fn from(error: ledger::Error) -> Self {
+        use ledger::Error;
+        let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})"));
+        let reason = format!("{error}{}", cause.unwrap_or_default());
+        match error {
+            Error::Unavailable => Self::permanent(reason),
+            Error::Denied(_) => Self::person(format!(
+                "{reason}: a person must check `LEDGER_DATABASE` and its rights"
+            )),
+            _ => Self::retry(reason),
+        }
     }
 }
 
@@ -161,19 +195,21 @@ impl From<appcenter::Error> for StageError {
         match error {
             Error::RateLimited { until } | Error::BudgetExhausted { until } => Self::Retry {
                 reason,
-                until: Some(until),
+                wait: Wait::Throttled(until),
             },
+            Error::Unauthorized(_) | Error::Forbidden(_) => Self::person(reason),
             // Asked to come back later, but not because of the rate: it counts as a try.
-            Error::Transient { .. }
+            Error::Transient {
+                retry_at: Some(at), ..
+            } => Self::Retry {
+                reason,
+                wait: Wait::NotBefore(at),
+            },
+            Error::Transient { retry_at: None, .. }
             | Error::Protocol { .. }
-            | Error::Unauthorized(_)
-            | Error::Forbidden(_)
             // Of a document; who asks for files bounds them and takes this itself.
             | Error::TooLarge { .. }
-            | Error::Setup { .. } => Self::Retry {
-                reason,
-                until: None,
-            },
+            | Error::Setup { .. } => Self::retry(reason),
             _ => Self::Permanent { reason },
         }
     }
@@ -191,7 +227,7 @@ pub(crate) async fn not_known(client: &appcenter::Client, app: &AppRef) -> Stage
             Ok(_user) => StageError::permanent(format!(
                 "App Center does not know the app {app}, or the token may not see it"
             )),
-            Err(Error::NotFound(_)) => StageError::retry(
+            Err(Error::NotFound(_)) => StageError::person(
                 "App Center answers 404 to everything: a person must check `APPCENTER_API_TOKEN`",
             ),
             Err(error) => error.into(),
@@ -210,7 +246,8 @@ pub async fn cut(cx: Context<'_>, record: &Record, step: Step) -> Result<CutOutc
         Some(Function::BlobSearch) => blob_search::cut(cx, record, step).await,
         Some(Function::Block) => block::cut(cx, record).await,
         Some(Function::Delete) => delete::cut(cx, record).await,
-        Some(Function::Collect) => collect::cut(cx, record).await,
+        Some(Function::Inventory) => inventory::cut(cx, record, step).await,
+        Some(Function::Collect) => collect::cut(cx, record, step).await,
         // One slice without input.
         _ => Ok(CutOutcome::Cut(Cut {
             slices: vec![work::SliceInput {
@@ -238,7 +275,10 @@ pub async fn run(
             install_id_resolve::run(cx, record, slice).await
         }
         Step::Settle => install_id_resolve::settle::run(cx, record, slice).await,
-        Step::Collect => Box::pin(collect::run(cx, record, slice)).await,
+        Step::Inventory | Step::Relist => Box::pin(inventory::run(cx, record, slice)).await,
+        Step::Gather | Step::Collect | Step::Regather => {
+            Box::pin(collect::run(cx, record, slice)).await
+        }
         Step::Block => block::run(cx, record, slice).await,
         Step::Delete => delete::run(cx, record, slice).await,
         Step::Aggregate => Box::pin(aggregate::run(cx, record, slice)).await,
@@ -258,7 +298,10 @@ pub fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> 
         Step::Configure => export_configure::give_up(slice, reason),
         Step::Block => acting::give_up::<block::BlockItem>(slice, reason),
         Step::Delete => acting::give_up::<delete::DeleteItem>(slice, reason),
-        Step::Collect => acting::give_up::<collect::CollectItem>(slice, reason),
+        Step::Inventory | Step::Relist => inventory::give_up(slice, reason),
+        Step::Gather | Step::Collect | Step::Regather => {
+            acting::give_up::<collect::CollectItem>(slice, reason)
+        }
         Step::Find | Step::Link | Step::Widen | Step::Recheck => {
             blob_search::give_up(slice, reason)
         }

@@ -24,6 +24,8 @@ pub const RECORDS: &str = "records/";
 pub const OPEN: &str = "open/";
 /// Prefix of refused queue messages.
 pub const REFUSED: &str = "refused/";
+/// Prefix of what was fetched by API.
+pub const COLLECTED: &str = "collected/";
 /// The HMAC key.
 pub const HMAC_KEY: &str = "keys/hmac";
 
@@ -109,13 +111,45 @@ pub fn package(id: &RequestId, run: u32) -> String {
 /// What was fetched of an app's reports.
 #[must_use]
 pub fn collected_prefix(app: &AppRef) -> String {
-    format!("collected/{}/{}/", app.owner, app.name)
+    format!("{COLLECTED}{}/{}/", app.owner, app.name)
 }
 
-/// What was fetched of one report.
+/// Whether a blob is one that was fetched by API.
 #[must_use]
-pub fn collected(app: &AppRef, error: &ErrorId, part: &str) -> String {
-    format!("{}{error}/{part}", collected_prefix(app))
+pub fn is_collected(blob: &str) -> bool {
+    blob.starts_with(COLLECTED)
+}
+
+/// What was fetched of reports of one day (UTC), laid out like a folder of the archive.
+#[must_use]
+pub fn collected_day(app: &AppRef, day: Date) -> String {
+    format!(
+        "{}{:04}/{:02}/{:02}/",
+        collected_prefix(app),
+        day.year(),
+        day.month(),
+        day.day()
+    )
+}
+
+/// The document of one report.
+#[must_use]
+pub fn collected_report(app: &AppRef, day: Date, is_crash: bool, error: &ErrorId) -> String {
+    let folder = if is_crash { "crashes" } else { "errors" };
+    format!("{}{folder}/{error}.json", collected_day(app, day))
+}
+
+/// The raw log of one report, where it is too long for its document.
+#[must_use]
+pub fn collected_raw(app: &AppRef, day: Date, is_crash: bool, error: &ErrorId) -> String {
+    let folder = if is_crash { "crashes" } else { "errors" };
+    format!("{}{folder}/{error}/raw.log", collected_day(app, day))
+}
+
+/// The attachments of one report.
+#[must_use]
+pub fn collected_attachments(app: &AppRef, day: Date, error: &ErrorId) -> String {
+    format!("{}attachments/{error}/", collected_day(app, day))
 }
 
 /// How often `sweep` sent poison messages of a request again.

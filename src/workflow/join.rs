@@ -35,6 +35,9 @@ pub struct SliceMark {
     /// What it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Whether a person has to do something about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_person: bool,
 }
 
 /// The marks of up to [`BIN`] slices.

@@ -55,11 +55,13 @@ functions! {
     Decide = "decide", Http;
     /// Makes App Center export.
     ExportConfigure = "export-configure", Queue;
+    /// Lists every crash and error of an app by API.
+    Inventory = "inventory", Queue;
     /// Searches one app and day of the archive for everyone who waits for it.
     BlobSearch = "blob-search", Queue;
     /// From hits to install IDs, reports and the plan.
     InstallIdResolve = "install-id-resolve", Queue;
-    /// Fetches what an export needs of each report.
+    /// Fetches metadata, stack trace, logs and attachments of reports into Blob Storage.
     Collect = "collect", Queue;
     /// Blocks install IDs.
     Block = "block", Queue;
@@ -77,6 +79,10 @@ functions! {
 pub enum Step {
     /// Make App Center export to Blob Storage.
     Configure,
+    /// List every crash and error by API.
+    Inventory,
+    /// Fetch every report that is not yet fetched, of apps whose data is got by API.
+    Gather,
     /// First pass over the archive: find the person.
     Find,
     /// From the first pass to install IDs.
@@ -97,6 +103,10 @@ pub enum Step {
     Block,
     /// Delete the reports.
     Delete,
+    /// List once more, of apps whose data is got by API.
+    Relist,
+    /// Fetch what is new in that list.
+    Regather,
     /// Third pass: what arrived between plan and block.
     Recheck,
     /// From the third pass to the list of what arrived.
@@ -107,8 +117,10 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Configure,
+        Self::Inventory,
+        Self::Gather,
         Self::Find,
         Self::Resolve,
         Self::Link,
@@ -119,6 +131,8 @@ impl Step {
         Self::Collect,
         Self::Block,
         Self::Delete,
+        Self::Relist,
+        Self::Regather,
         Self::Recheck,
         Self::Settle,
         Self::Aggregate,
@@ -132,7 +146,8 @@ impl Step {
             Self::Find | Self::Link | Self::Widen | Self::Recheck => Function::BlobSearch,
             Self::Resolve | Self::Relate | Self::Plan | Self::Settle => Function::InstallIdResolve,
             Self::Approval => return None,
-            Self::Collect => Function::Collect,
+            Self::Inventory | Self::Relist => Function::Inventory,
+            Self::Gather | Self::Collect | Self::Regather => Function::Collect,
             Self::Block => Function::Block,
             Self::Delete => Function::Delete,
             Self::Aggregate => Function::Aggregate,
@@ -150,6 +165,8 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Self::Configure => "configure",
+            Self::Inventory => "inventory",
+            Self::Gather => "gather",
             Self::Find => "find",
             Self::Resolve => "resolve",
             Self::Link => "link",
@@ -160,6 +177,8 @@ impl Step {
             Self::Collect => "collect",
             Self::Block => "block",
             Self::Delete => "delete",
+            Self::Relist => "relist",
+            Self::Regather => "regather",
             Self::Recheck => "recheck",
             Self::Settle => "settle",
             Self::Aggregate => "aggregate",

@@ -9,6 +9,7 @@ mod flow;
 mod harness;
 mod host_protocol;
 mod kills;
+mod paths;
 mod pump;
 mod sweep;
 mod tidy;

@@ -93,6 +93,7 @@ pub(crate) struct Pump {
     /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
     hurries: bool,
     _azurite: Arc<azurite::Azurite>,
+    _folder: tempfile::TempDir,
 }
 
 impl Pump {
@@ -106,10 +107,20 @@ impl Pump {
 
     /// The same without an export configuration, and so without an archive.
     pub(crate) async fn start_without_export(world: World) -> anyhow::Result<Self> {
+        Self::start_with(world, appcenter_sim::Options::default()).await
+    }
+
+    /// The same with a simulator of other oddities.
+    pub(crate) async fn start_with(
+        world: World,
+        options: appcenter_sim::Options,
+    ) -> anyhow::Result<Self> {
         let azurite = azurite().await;
         let account = azurite.account();
-        let sim = Sim::start(world, appcenter_sim::Options::default()).await?;
+        let sim = Sim::start(world, options).await?;
         let downloads = sim.downloads_url();
+        let folder = tempfile::tempdir()?;
+        let ledger = folder.path().join("ledger.db");
         let settings = [
             ("AzureWebJobsStorage", account.connection_string()),
             ("APPCENTER_API_URL", sim.url()),
@@ -125,6 +136,7 @@ impl Pump {
             ("RETRY_FIRST_SECONDS", "1".to_owned()),
             ("RETRY_LONGEST_SECONDS", "1".to_owned()),
             ("SLICE_ITEMS", "2".to_owned()),
+            ("LEDGER_DATABASE", format!("sqlite:{}", ledger.display())),
         ];
         Ok(Self {
             sim,
@@ -136,6 +148,7 @@ impl Pump {
                 .collect(),
             hurries: true,
             _azurite: azurite,
+            _folder: folder,
         })
     }
 

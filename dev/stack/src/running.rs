@@ -140,6 +140,9 @@ impl Stack {
         functions_host::stage::stage(&project_root(), &settings.handler, root.path())
             .context("the app could not be staged")?;
         let mut env = app_settings(&account, &sim);
+        let ledger = root.path().join("ledger.db");
+        let ledger = format!("sqlite:{}", ledger.display());
+        env.push(("LEDGER_DATABASE".to_owned(), ledger));
         if !settings.is_exported {
             let exports_to = account.connection_string();
             env.push(("EXPORT_TYPE".to_owned(), "custom".to_owned()));

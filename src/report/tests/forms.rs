@@ -129,6 +129,8 @@ fn the_markdown_is_bounded() {
         let one = plan.reports[0].clone();
         plan.reports = (0..20_000)
             .map(|n| ReportItem {
+                collected: Vec::new(),
+                legacy: None,
                 id: format!("report-{n:05}"),
                 ..one.clone()
             })

@@ -96,6 +96,8 @@ fn plan(record: &Record) -> Plan {
         models: 1,
     };
     let report = |n: u8, install: &str, action: Action, reason: &str| ReportItem {
+        collected: Vec::new(),
+        legacy: None,
         id: format!("report-{n}"),
         app: app(),
         group_id: "1234u".parse().expect("a group"),

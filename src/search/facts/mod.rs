@@ -12,7 +12,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::domain::{ErrorId, GroupId, InstallId};
+use crate::domain::hit::InstallFrom;
+use crate::domain::{ErrorId, GroupId, InstallId, LegacyIds};
 
 /// What a record says about itself. Whatever it does not say is `None` or empty.
 ///
@@ -23,6 +24,8 @@ pub struct Facts {
     pub app_id: Option<Uuid>,
     /// The install; in Apple's text form the `CrashReporter Key`. Not read from what the developer's own properties say.
     pub install_id: Option<InstallId>,
+    /// How it tells the install.
+    pub install_from: InstallFrom,
     /// The values of `UserId` in any spelling, those that stand for nobody (`None`, `anonymous`, …) left out; no value twice.
     pub user_ids: Vec<String>,
     /// The values of `user_name` and `user_email`, likewise.
@@ -43,6 +46,8 @@ pub struct Facts {
     pub error_id: Option<ErrorId>,
     /// The group of reports (`ErrorGroupId`, `CrashGroupId`).
     pub group_id: Option<GroupId>,
+    /// What the legacy API calls the report.
+    pub legacy: Option<LegacyIds>,
     /// The attachment.
     pub attachment_id: Option<String>,
     /// What the service calls the batch that a row came with.

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::Facts;
-use crate::domain::InstallId;
+use crate::domain::hit::InstallFrom;
+use crate::domain::{InstallId, LegacyIds};
 use crate::search::escapes::{Escapes, unescape};
 use crate::search::fields::normalise;
 use crate::search::json::{Lexer, Text, Token, is_json};
@@ -61,7 +62,10 @@ fn set<T>(slot: &mut Ranked<T>, rank: u32, value: Option<T>) {
 struct Reader {
     facts: Facts,
     app_id: Ranked<Uuid>,
-    install_id: Ranked<InstallId>,
+    install_id: Ranked<(InstallId, InstallFrom)>,
+    install_from: Ranked<InstallFrom>,
+    legacy_group: Ranked<crate::domain::GroupId>,
+    legacy_crash: Ranked<crate::domain::ErrorId>,
     model: Ranked<String>,
     device: Ranked<String>,
     os: Ranked<String>,
@@ -160,7 +164,17 @@ impl Reader {
             "username" | "useremail" => add_user(&mut self.facts.user_names, value),
             _ if is_custom => {}
             "appid" => set(&mut self.app_id, rank, uuid()),
-            "installid" | "crashreporterkey" => set(&mut self.install_id, rank, value.parse().ok()),
+            "installid" => set(
+                &mut self.install_id,
+                rank,
+                value.parse().ok().map(|id| (id, InstallFrom::Record)),
+            ),
+            "crashreporterkey" => set(
+                &mut self.install_id,
+                rank,
+                value.parse().ok().map(|id| (id, InstallFrom::AppleKey)),
+            ),
+            "installidfrom" => set(&mut self.install_from, rank, install_from(value)),
             "model" | "devicemodel" | "hardwaremodel" => set(&mut self.model, rank, text()),
             "devicename" => set(&mut self.device, rank, text()),
             "osname" | "ostype" => set(&mut self.os, rank, text()),
@@ -172,6 +186,8 @@ impl Reader {
             // Legacy objects carry both; the new one is what today's calls take.
             "newcrashid" => set(&mut self.error_id, 0, value.parse().ok()),
             "errorgroupid" | "crashgroupid" => set(&mut self.group_id, rank, value.parse().ok()),
+            "legacygroupid" => set(&mut self.legacy_group, rank, value.parse().ok()),
+            "legacycrashid" => set(&mut self.legacy_crash, rank, value.parse().ok()),
             "newcrashgroupid" => set(&mut self.group_id, 0, value.parse().ok()),
             "attachmentid" => set(&mut self.attachment_id, rank, text()),
             "correlationid" => set(&mut self.correlation_id, rank, uuid()),
@@ -198,7 +214,17 @@ impl Reader {
         });
         Facts {
             app_id: self.app_id.map(|(_, id)| id),
-            install_id: self.install_id.map(|(_, id)| id),
+            install_id: self.install_id.map(|(_, (id, _))| id),
+            install_from: match (self.install_id, self.install_from) {
+                // It says itself where it has it from, beside it.
+                (Some((rank, _)), Some((said, from))) if said == rank => from,
+                (Some((_, (_, from))), _) => from,
+                (None, _) => InstallFrom::Record,
+            },
+            legacy: match (self.legacy_group, self.legacy_crash) {
+                (Some((_, group)), Some((_, crash))) => Some(LegacyIds { group, crash }),
+                _ => None,
+            },
             model: value(self.model).or(value(self.device)),
             os: value(self.os),
             os_version: value(self.os_version),
@@ -253,6 +279,16 @@ impl Reader {
         }
         set(&mut self.message_id, rank, guid);
         self.message_type = Some((rank, message_type.to_owned()));
+    }
+}
+
+/// As the documents under `collected/` say it.
+fn install_from(value: &str) -> Option<InstallFrom> {
+    match value {
+        "raw_log" => Some(InstallFrom::RawLog),
+        "apple_key" => Some(InstallFrom::AppleKey),
+        "session_logs" => Some(InstallFrom::SessionLogs),
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::AppRef;
 use crate::stages::setup::AppSetup;
 use crate::stages::{Context, StageError};
+use crate::storage::Container;
+use crate::work::{Error, names};
 
 /// App Center opened in 2015; no archive is older.
 const FIRST_YEAR: i16 = 2015;
@@ -89,15 +91,37 @@ impl Memo {
     }
 }
 
-/// The prefixes under which an app's data of one day may lie: with the app's ID, and without.
-pub(super) fn prefixes(app_id: &str, day: Date) -> [String; 2] {
+/// A place where an app's data of one day may lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    /// What its blobs' names begin with.
+    pub(super) prefix: String,
+    /// Whether it is what was fetched by API, in the work storage.
+    pub(super) is_collected: bool,
+}
+
+/// Where an app's data of one day may lie, in the order in which it is searched: in the archive with the app's ID, in the
+/// archive without, and among what was fetched by API.
+pub(super) fn sources(app: &AppRef, app_id: &str, day: Date) -> [Source; 3] {
     let folder = format!("{:04}/{:02}/{:02}/", day.year(), day.month(), day.day());
-    [format!("{app_id}/{folder}"), folder]
+    let archive = |prefix| Source {
+        prefix,
+        is_collected: false,
+    };
+    [
+        archive(format!("{app_id}/{folder}")),
+        archive(folder),
+        Source {
+            prefix: names::collected_day(app, day),
+            is_collected: true,
+        },
+    ]
 }
 
 /// Finds the days with data of every app whose ID is known.
 pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Memo, StageError> {
-    let without_id = folders(cx, "").await?;
+    let archive = &cx.app.archive;
+    let without_id = folders(cx, archive, "").await?;
     let mut apps = Vec::with_capacity(setups.len());
     for setup in setups {
         let mut days = AppDays {
@@ -105,9 +129,14 @@ pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Mem
             app_id: setup.app_id.clone(),
             spans: Vec::new(),
         };
-        if let Some(app_id) = &setup.app_id {
-            let mut found = folders(cx, &format!("{app_id}/")).await?;
+        if let (Some(app), Some(app_id)) = (&setup.app, &setup.app_id) {
+            let mut found = folders(cx, archive, &format!("{app_id}/")).await?;
             found.extend(&without_id);
+            let collected = names::collected_prefix(app);
+            let ours = cx.app.store.container();
+            if ours.exists_under(&collected).await.map_err(Error::from)? {
+                found.extend(folders(cx, ours, &collected).await?);
+            }
             found.sort_unstable();
             found.dedup();
             days.spans = spans(&found);
@@ -129,22 +158,26 @@ fn spans(days: &[Date]) -> Vec<(Date, Date)> {
 }
 
 /// The days that have a folder with data under a prefix: asked for by year, then month, then day.
-async fn folders(cx: Context<'_>, under: &str) -> Result<Vec<Date>, StageError> {
+async fn folders(
+    cx: Context<'_>,
+    container: &Container,
+    under: &str,
+) -> Result<Vec<Date>, StageError> {
     let this_year = cx.now().to_zoned(jiff::tz::TimeZone::UTC).year();
     let years = existing(
-        cx,
+        container,
         (FIRST_YEAR..=this_year + 1).map(|year| (format!("{under}{year:04}/"), (year, 0, 0))),
     )
     .await?;
     let months = existing(
-        cx,
+        container,
         years.into_iter().flat_map(|(prefix, (year, _, _))| {
             (1..=12_i8).map(move |month| (format!("{prefix}{month:02}/"), (year, month, 0)))
         }),
     )
     .await?;
     let days = existing(
-        cx,
+        container,
         months.into_iter().flat_map(|(prefix, (year, month, _))| {
             (1..=31_i8).map(move |day| (format!("{prefix}{day:02}/"), (year, month, day)))
         }),
@@ -161,14 +194,14 @@ async fn folders(cx: Context<'_>, under: &str) -> Result<Vec<Date>, StageError> 
 type Prefix = (String, (i16, i8, i8));
 
 async fn existing(
-    cx: Context<'_>,
+    container: &Container,
     prefixes: impl Iterator<Item = Prefix>,
 ) -> Result<Vec<Prefix>, StageError> {
     let asked = prefixes
         .collect::<Vec<_>>()
         .into_iter()
         .map(|prefix| async move {
-            let exists = cx.app.archive.exists_under(&prefix.0).await;
+            let exists = container.exists_under(&prefix.0).await;
             exists.map(|exists| exists.then_some(prefix))
         });
     let mut answers = futures::stream::iter(asked).buffer_unordered(PARALLEL);

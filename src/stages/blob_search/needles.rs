@@ -54,7 +54,8 @@ impl Needles {
     }
 
     /// Why the engine found something, in the plan's terms.
-    pub(super) fn reason(found: &Found) -> Reason {
+    #[must_use]
+    pub fn reason(found: &Found) -> Reason {
         match (found.kind, found.strength) {
             (Kind::InstallId, _) => Reason::InstallId,
             (Kind::UserId, Strength::Exact) => Reason::UserId,

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rand::RngExt as _;
 
-use super::days::{Memo, prefixes};
+use super::days::{Memo, sources};
 use super::scan::{Customer, ScanError, Scanned, scan};
 use super::{DayResult, marks, needles};
 use crate::domain::hit::{Hit, Stream};
 use crate::domain::plan::Unreadable;
 use crate::domain::{AppRef, Kind, RequestId};
 use crate::search::Searcher;
-use crate::stages::{Context, StageError};
+use crate::stages::{Context, StageError, Wait, tries};
 use crate::storage::{self, Entry};
 use crate::work::{Error, Finished, Slice, SliceEnd, names};
 use crate::workflow::join::{Root, SliceMark};
@@ -77,9 +77,12 @@ pub async fn search_day(
         .iter()
         .flatten()
         .all(|seat| seat.slice.state.tries < PATIENCE);
-    for (n, prefix) in prefixes(&app_id, day).into_iter().enumerate() {
-        let shared = n == 1;
-        let mut listing = cx.app.archive.list(&prefix);
+    for (n, source) in sources(app, &app_id, day).into_iter().enumerate() {
+        let mut listing = if source.is_collected {
+            cx.app.store.container().list(&source.prefix)
+        } else {
+            cx.app.archive.list(&source.prefix)
+        };
         loop {
             let page = listing.next_page().await;
             let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
@@ -89,7 +92,7 @@ pub async fn search_day(
                 .iter()
                 .filter(|entry| {
                     let mut seats = seats.iter().flatten();
-                    seats.any(|seat| seat.wants(entry, shared))
+                    seats.any(|seat| seat.wants(entry, n))
                 })
                 .collect();
             let scans = wanted.into_iter().map(|entry| {
@@ -101,7 +104,7 @@ pub async fn search_day(
             });
             let mut scans = futures::stream::iter(scans.collect::<Vec<_>>()).buffered(PARALLEL);
             while let Some((entry, scanned)) = scans.next().await {
-                take(&mut seats, &app_id, shared, entry, scanned, is_patient)?;
+                take(&mut seats, &app_id, n, entry, scanned, is_patient)?;
                 let is_full = seats
                     .iter()
                     .flatten()
@@ -202,15 +205,15 @@ async fn customers(cx: Context<'_>, seats: &[Option<Seat>]) -> Result<Vec<Custom
 }
 
 impl Seat {
-    /// A place in the day's order: the app's own folder comes before the shared one.
-    fn place(shared: bool, blob: &str) -> String {
-        format!("{}{blob}", u8::from(shared))
+    /// A place in the day's order: source by source.
+    fn place(source: usize, blob: &str) -> String {
+        format!("{source}{blob}")
     }
 
-    fn wants(&self, entry: &Entry, shared: bool) -> bool {
+    fn wants(&self, entry: &Entry, source: usize) -> bool {
         let is_new = self.since.is_none_or(|since| entry.last_modified >= since);
         let resume = self.result.resume_after.as_deref().unwrap_or_default();
-        is_new && Self::place(shared, &entry.name).as_str() > resume
+        is_new && Self::place(source, &entry.name).as_str() > resume
     }
 
     fn name(list: &mut Vec<Unreadable>, blob: &str, reason: &str) {
@@ -229,12 +232,14 @@ impl Seat {
 fn take(
     seats: &mut [Option<Seat>],
     app_id: &str,
-    shared: bool,
+    source: usize,
     entry: &Entry,
     scanned: Result<Scanned, ScanError>,
     is_patient: bool,
 ) -> Result<(), StageError> {
     let stream = Stream::of(&entry.name);
+    // Those stand in the list of the app's reports.
+    let is_collected = names::is_collected(&entry.name);
     let unreadable = match &scanned {
         Ok(_) => None,
         // Deleted between list and read: by a lifecycle rule, say. There is nothing to find in it any more.
@@ -246,7 +251,7 @@ fn take(
     for seat in seats
         .iter_mut()
         .flatten()
-        .filter(|seat| seat.wants(entry, shared))
+        .filter(|seat| seat.wants(entry, source))
     {
         let result = &mut seat.result;
         if let Some(reason) = &unreadable {
@@ -255,7 +260,14 @@ fn take(
         }
         *result
             .blobs
-            .entry(stream_name(stream).to_owned())
+            .entry(
+                if is_collected {
+                    "collected"
+                } else {
+                    stream_name(stream)
+                }
+                .to_owned(),
+            )
             .or_default() += 1;
         result.bytes += entry.size;
     }
@@ -263,11 +275,11 @@ fn take(
         for seat in seats
             .iter_mut()
             .flatten()
-            .filter(|seat| seat.wants(entry, shared))
+            .filter(|seat| seat.wants(entry, source))
         {
             let result = &mut seat.result;
             result.records += scanned.summary.records;
-            if matches!(stream, Stream::Crashes | Stream::Errors) {
+            if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
                 result.reports += 1;
             }
             for part in &scanned.summary.not_searched {
@@ -276,7 +288,7 @@ fn take(
         }
         for (n, named, hit) in scanned.hits {
             let seat = seats.get_mut(n).and_then(Option::as_mut);
-            let Some(seat) = seat.filter(|seat| seat.wants(entry, shared)) else {
+            let Some(seat) = seat.filter(|seat| seat.wants(entry, source)) else {
                 continue;
             };
             seat.take_hit(app_id, named.as_deref(), &hit)?;
@@ -285,9 +297,9 @@ fn take(
     for seat in seats
         .iter_mut()
         .flatten()
-        .filter(|seat| seat.wants(entry, shared))
+        .filter(|seat| seat.wants(entry, source))
     {
-        seat.result.resume_after = Some(Seat::place(shared, &entry.name));
+        seat.result.resume_after = Some(Seat::place(source, &entry.name));
     }
     Ok(())
 }
@@ -391,22 +403,22 @@ pub async fn count_failure(
     cx: Context<'_>,
     app: &AppRef,
     day: Date,
-    reason: &str,
+    error: &StageError,
     pass: &mut DayPass,
 ) -> Result<Duration, StageError> {
     let (seats, _app_id) = seats(cx, app, day, pass).await?;
     let limits = &cx.app.config.limits;
     let now = cx.now();
-    let tries = seats.iter().flatten().map(|seat| seat.slice.state.tries);
-    let delay = limits.backoff(tries.max().unwrap_or(0) + 1);
+    let reason = error.to_string();
+    let wait = match error {
+        StageError::Retry { wait, .. } => *wait,
+        _ => Wait::Backoff,
+    };
+    let mut latest = now;
     for mut seat in seats.into_iter().flatten() {
-        let state = &mut seat.slice.state;
-        state.tries += 1;
-        let since = *state.failing_since.get_or_insert(now);
-        let is_over = state.tries >= limits.retry_tries
-            || now.duration_since(since).unsigned_abs() >= limits.retry_time;
-        if is_over {
-            let end = super::give_up(&mut seat.slice, reason)?;
+        let next = tries::count(&mut seat.slice.state, wait, limits, now);
+        if next.is_none() {
+            let end = super::give_up(&mut seat.slice, &reason)?;
             seat.slice.state.end = Some(end);
         }
         match cx.app.store.save_slice(&mut seat.slice).await {
@@ -415,13 +427,15 @@ pub async fn count_failure(
             Err(Error::Lost { .. }) => continue,
             Err(error) => return Err(error.into()),
         }
-        if is_over {
+        let Some(next) = next else {
             finish(cx, seat, pass).await?;
             continue;
-        }
+        };
+        latest = latest.max(next);
         let mark = SliceMark {
-            until: Some(cx.after(delay)),
-            waits_for: Some(reason.to_owned()),
+            until: Some(next),
+            waits_for: Some(reason.clone()),
+            for_person: wait == Wait::Person,
             ..SliceMark::default()
         };
         let slice = &seat.slice;
@@ -432,7 +446,7 @@ pub async fn count_failure(
         marked.await?;
         pass.unfinished = true;
     }
-    Ok(delay)
+    Ok(Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
 /// The open slices of one app and day, of every request that waits for it.

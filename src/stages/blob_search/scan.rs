@@ -58,7 +58,11 @@ pub(super) async fn scan(
     customers: &Arc<Vec<Customer>>,
     blob: &str,
 ) -> Result<Scanned, ScanError> {
-    let stream = app.archive.stream(blob).await.map_err(ScanError::Storage)?;
+    let stream = app
+        .holder(blob)
+        .stream(blob)
+        .await
+        .map_err(ScanError::Storage)?;
     let Some(mut stream) = stream else {
         return Err(ScanError::Gone);
     };
@@ -169,6 +173,7 @@ impl Sink for Collect<'_> {
                 holds,
                 links,
                 install: facts.install_id,
+                install_from: facts.install_from,
                 users: facts.user_ids.clone(),
                 model: facts.model.clone(),
                 at: facts.timestamp,
@@ -176,6 +181,7 @@ impl Sink for Collect<'_> {
                 message_id: facts.message_id.map(|id| id.to_string()),
                 error_id: facts.error_id.clone().or_else(|| named.error_id.clone()),
                 group_id: facts.group_id.clone(),
+                legacy: facts.legacy.clone(),
                 payload: facts.payload_blob.clone(),
                 text,
             };

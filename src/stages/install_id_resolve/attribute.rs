@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::fold::Findings;
 use crate::appcenter::{Client, Error, ErrorKind};
 use crate::domain::{AppRef, ErrorId, GroupId};
-use crate::stages::{Context, StageError, not_known};
+use crate::stages::{Context, StageError, Wait, not_known};
 
 /// Days that the API reaches back, whatever the retention setting says.
 const API_DAYS: i64 = 27;
@@ -120,7 +120,7 @@ fn in_time(cx: Context<'_>) -> Result<(), StageError> {
     if cx.is_out_of_time() {
         return Err(StageError::Retry {
             reason: "report IDs are being looked up".to_owned(),
-            until: Some(cx.now()),
+            wait: Wait::Throttled(cx.now()),
         });
     }
     Ok(())

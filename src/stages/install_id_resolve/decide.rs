@@ -140,7 +140,8 @@ pub fn items(
             continue;
         }
         let Some((group_id, error_id)) = ids.get(key) else {
-            let blob = report.blobs.iter().next().cloned().unwrap_or_default();
+            let mut blobs = report.blobs.iter().chain(&report.collected);
+            let blob = blobs.next().cloned().unwrap_or_default();
             items.unattributed.push(Unattributed {
                 id: item_id("unattributed", app, key),
                 app: app.clone(),
@@ -168,6 +169,8 @@ pub fn items(
             action,
             reason,
             blobs: report.blobs.iter().cloned().collect(),
+            collected: report.collected.iter().cloned().collect(),
+            legacy: report.legacy.clone(),
         });
     }
     items

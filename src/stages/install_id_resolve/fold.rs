@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::document::Window;
-use crate::domain::hit::{Hit, Reason, Stream};
-use crate::domain::{ErrorId, GroupId, InstallId};
+use crate::domain::hit::{Hit, InstallFrom, LISTED, Reason, Stream};
+use crate::domain::{ErrorId, GroupId, InstallId, LegacyIds};
 use crate::search::facts::ids_in_name;
+use crate::work::names;
 
 /// How surely something is the person's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +71,10 @@ pub struct Report {
     pub at: Option<Timestamp>,
     /// Archive blobs that hold it.
     pub blobs: BTreeSet<String>,
+    /// What was fetched of it by API.
+    pub collected: BTreeSet<String>,
+    /// What the legacy API calls it, where only that one knows it.
+    pub legacy: Option<LegacyIds>,
     /// Whether something said that it is of this app.
     pub is_of_app: bool,
 }
@@ -101,6 +106,17 @@ pub struct Findings {
     /// What records outside of the window show of their installs: it still tells whether they are shared.
     outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
     seen: HashSet<String>,
+}
+
+/// How a report told its install, in words.
+fn provenance(hit: &Hit) -> &'static str {
+    match hit.install_from {
+        InstallFrom::Record if names::is_collected(&hit.blob) => "InstallId of a report got by API",
+        InstallFrom::Record => "InstallId of a report",
+        InstallFrom::AppleKey => "CrashReporter Key of a report",
+        InstallFrom::RawLog => "install ID in a report's raw log",
+        InstallFrom::SessionLogs => "install ID in a report's session logs",
+    }
 }
 
 impl Findings {
@@ -192,7 +208,12 @@ impl Findings {
 
     fn take_report(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
         let report = self.report(hit.error_id.as_ref(), &hit.blob);
-        report.blobs.insert(hit.blob.clone());
+        if names::is_collected(&hit.blob) {
+            report.collected.insert(hit.blob.clone());
+        } else if !hit.blob.starts_with(LISTED) {
+            report.blobs.insert(hit.blob.clone());
+        }
+        report.legacy = report.legacy.take().or_else(|| hit.legacy.clone());
         report.error_id = report.error_id.take().or_else(|| hit.error_id.clone());
         report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
         report.install = hit.install.or(report.install);
@@ -209,7 +230,7 @@ impl Findings {
             && hit.holds.contains(&own)
             && is_of_app
         {
-            self.show(own, hit, "InstallId of a report");
+            self.show(own, hit, provenance(hit));
         }
     }
 

@@ -77,12 +77,29 @@ pub async fn each<E>(
     record: &Record,
     step: Step,
     day: &Day,
+    take: impl FnMut(StoredHit) -> Result<(), E>,
+) -> Result<(), StageError>
+where
+    StageError: From<E>,
+{
+    each_part(app, record, step, &day.result.parts, take).await
+}
+
+/// The same of hits by the names of their parts.
+///
+/// # Errors
+/// When they cannot be read, or `take` fails.
+pub async fn each_part<E>(
+    app: &App,
+    record: &Record,
+    step: Step,
+    parts: &[String],
     mut take: impl FnMut(StoredHit) -> Result<(), E>,
 ) -> Result<(), StageError>
 where
     StageError: From<E>,
 {
-    for part in &day.result.parts {
+    for part in parts {
         let name = names::hits(&record.id, record.run, step, part);
         let read = app.store.container().read(&name, MAX_PART).await;
         let stored = read.map_err(Error::from)?.ok_or(Error::Corrupt {

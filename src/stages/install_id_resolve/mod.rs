@@ -20,7 +20,7 @@ use self::fold::Findings;
 use super::blob_search::Needles;
 use super::planned::{read_plan, sha256};
 use super::setup::{self, AppSetup};
-use super::{Context, Outcome, StageError};
+use super::{Context, Outcome, StageError, inventory};
 use crate::domain::plan::{Action, Counts, Coverage, Plan, SCHEMA};
 use crate::domain::{AppRef, InstallId, Kind, Subject};
 use crate::work::{Slice, SliceEnd, names};
@@ -74,6 +74,25 @@ pub(super) async fn found(
             })
             .await?;
         }
+    }
+    let list = if steps.contains(&Step::Recheck) {
+        Step::Relist
+    } else {
+        Step::Inventory
+    };
+    let inventories = inventory::load(cx, record, list).await?;
+    inventory::add_coverage(&mut coverage, setups, &inventories, cx.now());
+    inventory::add_fetched(cx, record, list, &mut coverage).await?;
+    for listed in &inventories {
+        let mut apps = apps.iter_mut();
+        let Some((_, findings)) = apps.find(|(app, _)| Some(app) == listed.app.as_ref()) else {
+            continue;
+        };
+        hits::each_part(cx.app, record, list, &listed.parts, |stored| {
+            findings.take(&stored.hit, stored.app, window.as_ref());
+            Ok::<(), StageError>(())
+        })
+        .await?;
     }
     for (app, findings) in &mut apps {
         findings.close();
@@ -245,7 +264,10 @@ async fn plan(
         let known = plan
             .coverage
             .iter()
-            .map(|(app, coverage)| (app.clone(), coverage.reports))
+            .map(|(app, coverage)| {
+                let listed = coverage.api.as_ref().map_or(0, |api| api.listed);
+                (app.clone(), coverage.reports.max(listed))
+            })
             .collect();
         let limits = &cx.app.config.limits;
         let limits = LargeLimits {

@@ -40,6 +40,9 @@ pub struct StageStatus {
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// Whether a person has to do something about it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waiting_for_person: bool,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -127,12 +130,14 @@ pub async fn status(cx: Context<'_>, id: &RequestId) -> Result<StatusView, Refus
         {
             let until = live
                 .waiting_until
-                .map(|until| format!(" (looks again at {until})"));
-            view.next_action = format!(
-                "nothing unless it lasts: {} waits: {reason}{}",
-                step.name(),
-                until.unwrap_or_default()
-            );
+                .map(|until| format!(" (looks again at {until})"))
+                .unwrap_or_default();
+            let name = step.name();
+            view.next_action = if live.waiting_for_person {
+                format!("{name} waits: {reason}{until}")
+            } else {
+                format!("nothing unless it lasts: {name} waits: {reason}{until}")
+            };
         }
         view.stages.insert(step, live);
     }
@@ -168,9 +173,14 @@ async fn live(cx: Context<'_>, record: &Record, step: Step) -> Result<StageStatu
             live.failed += mark.failed;
             let Some(until) = mark.until else { continue };
             live.waiting += 1;
-            if live.waiting_until.is_none_or(|known| until < known) {
+            // What a person has to do is told before what passes by itself.
+            let is_told = live.waiting_until.is_some_and(|known| {
+                (!live.waiting_for_person, known) <= (!mark.for_person, until)
+            });
+            if !is_told {
                 live.waiting_until = Some(until);
                 live.waiting_for = mark.waits_for;
+                live.waiting_for_person = mark.for_person;
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::domain::{AppRef, RequestId};
 use crate::report::{Form, Report};
 use crate::stages::aggregate::store_report;
 use crate::stages::planned::sha256;
-use crate::stages::{Context, StageError};
+use crate::stages::{Context, StageError, setup};
 use crate::work::{Error, names};
 use crate::workflow::Record;
 
@@ -61,8 +61,10 @@ pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
     for (app, last) in last_open {
         if is_over(cx, last, collected) {
             let prefix = names::collected_prefix(&app);
-            let deleted = cx.app.store.delete_under(&prefix, "collected data").await?;
-            if deleted > 0 {
+            let container = cx.app.store.container();
+            if container.exists_under(&prefix).await? && forget_listed(cx, &app).await? {
+                let store = &cx.app.store;
+                let deleted = store.delete_under(&prefix, "collected data").await?;
                 tracing::info!(%app, deleted, "collected data was removed");
             }
         }
@@ -82,6 +84,29 @@ pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
         Ok(_) | Err(Error::Lost { .. }) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Removes an app's rows from the ledger, before what was collected of it: while that is there, it is tried again.
+/// Whether they are gone.
+async fn forget_listed(cx: Context<'_>, app: &AppRef) -> Result<bool, Error> {
+    let app_id = match setup::recall(cx, app).await {
+        Ok(Some(app_id)) => app_id,
+        // No report of an app without an ID was ever listed.
+        Ok(None) => return Ok(true),
+        Err(StageError::Work(error)) => return Err(error),
+        Err(error) => {
+            tracing::warn!(%app, "the ledger keeps its rows for now: {error}");
+            return Ok(false);
+        }
+    };
+    let Ok(table) = setup::ledger_id(&app_id) else {
+        return Ok(true);
+    };
+    let dropped = cx.app.ledger.drop_app(table).await;
+    if let Err(error) = &dropped {
+        tracing::warn!(%app, "the ledger keeps its rows for now: {error}");
+    }
+    Ok(dropped.is_ok())
 }
 
 fn is_over(cx: Context<'_>, since: Timestamp, kept: Duration) -> bool {

@@ -95,8 +95,8 @@ enum To {
 /// The table: from where, by what, to where.
 fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option<To> {
     use Step::{
-        Aggregate, Approval, Block, Collect, Configure, Delete, Find, Link, Plan, Recheck, Relate,
-        Resolve, Settle, Widen,
+        Aggregate, Approval, Block, Collect, Configure, Delete, Find, Gather, Inventory, Link,
+        Plan, Recheck, Regather, Relate, Relist, Resolve, Settle, Widen,
     };
     let to = match (at, event) {
         (None, Event::Accepted) if status == Status::Received => To::Step(Configure),
@@ -105,7 +105,14 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
             Event::Joined {
                 step: Configure, ..
             },
-        ) => To::Step(Find),
+        ) => To::Step(Inventory),
+        (
+            Some(Inventory),
+            Event::Joined {
+                step: Inventory, ..
+            },
+        ) => To::Step(Gather),
+        (Some(Gather), Event::Joined { step: Gather, .. }) => To::Step(Find),
         (Some(Find), Event::Joined { step: Find, .. }) => To::Step(Resolve),
         (Some(Resolve), Event::LinksToFind) => To::Step(Link),
         (Some(Link), Event::Joined { step: Link, .. }) => To::Step(Relate),
@@ -124,7 +131,9 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
         (Some(Approval), Event::Approved(_)) => To::Step(Block),
         (Some(Approval), Event::Rejected) => To::End(Status::Rejected),
         (Some(Block), Event::Joined { step: Block, .. }) => To::Step(Delete),
-        (Some(Delete), Event::Joined { step: Delete, .. }) => To::Step(Recheck),
+        (Some(Delete), Event::Joined { step: Delete, .. }) => To::Step(Relist),
+        (Some(Relist), Event::Joined { step: Relist, .. }) => To::Step(Regather),
+        (Some(Regather), Event::Joined { step: Regather, .. }) => To::Step(Recheck),
         (Some(Recheck), Event::Joined { step: Recheck, .. }) => To::Step(Settle),
         (Some(Settle), Event::Joined { step: Settle, .. })
         | (Some(Collect), Event::Joined { step: Collect, .. }) => To::Step(Aggregate),

@@ -76,6 +76,8 @@ fn an_erasure_of_unknown_installs() {
         vec![
             Event::Accepted,
             joined(Step::Configure),
+            joined(Step::Inventory),
+            joined(Step::Gather),
             joined(Step::Find),
             Event::LinksToFind,
             joined(Step::Link),
@@ -85,6 +87,8 @@ fn an_erasure_of_unknown_installs() {
             approved(),
             joined(Step::Block),
             joined(Step::Delete),
+            joined(Step::Relist),
+            joined(Step::Regather),
             joined(Step::Recheck),
             joined(Step::Settle),
             concluded(&["residual_copies"], false),
@@ -92,6 +96,8 @@ fn an_erasure_of_unknown_installs() {
     );
     let expected = [
         Step::Configure,
+        Step::Inventory,
+        Step::Gather,
         Step::Find,
         Step::Resolve,
         Step::Link,
@@ -101,6 +107,8 @@ fn an_erasure_of_unknown_installs() {
         Step::Approval,
         Step::Block,
         Step::Delete,
+        Step::Relist,
+        Step::Regather,
         Step::Recheck,
         Step::Settle,
         Step::Aggregate,
@@ -119,6 +127,8 @@ fn an_export_needs_no_approval_and_acts_on_nothing() {
         vec![
             Event::Accepted,
             joined(Step::Configure),
+            joined(Step::Inventory),
+            joined(Step::Gather),
             joined(Step::Find),
             planned(true),
             joined(Step::Collect),
@@ -137,6 +147,8 @@ fn nothing_found_goes_straight_to_the_report() {
             vec![
                 Event::Accepted,
                 joined(Step::Configure),
+                joined(Step::Inventory),
+                joined(Step::Gather),
                 joined(Step::Find),
                 planned(false),
             ],

@@ -1,14 +1,20 @@
 //! What does not pass: a token that is taken back, a service that is retired, an app that is not known.
 
+use std::time::Duration;
+
+use appcenter_dsr::stages::{self, Context};
 use appcenter_dsr::workflow::{Record, Status};
 use appcenter_sim::{Retirement, World};
 use serde_json::Value;
 
 use super::{SMALL, outcomes};
-use crate::pump::{Disturb, Pump};
+use crate::pump::{Disturb, KillAt, Pump};
 
 async fn start() -> anyhow::Result<(Pump, Value, Value)> {
     let mut pump = Pump::start(World::parse(SMALL)?).await?;
+    // A person is waited for as long as retries may last; an hour is enough for a test.
+    pump.set("RETRY_HOURS", "1");
+    pump.set("RETRY_LONGEST_SECONDS", "3600");
     pump.set("RETRY_TRIES", "2");
     let document = |name: &str| pump.sim.world(|world| world.request(name).cloned());
     let delete = document("delete").expect("the world has it").document;
@@ -72,6 +78,49 @@ async fn a_token_that_is_taken_back_waits_for_a_person_then_fails_its_items() ->
     pump.approve(&record.id, &disturb).await?;
     let record = pump.drive(&record.id, &disturb).await?;
     assert_eq!(record.status, Status::CompletedWithExceptions);
+    let request = pump.sim.world(|world| world.request("delete").cloned());
+    let request = request.expect("the world has it");
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_mended_in_time_costs_nothing_but_time() -> anyhow::Result<()> {
+    let (mut pump, delete, _) = start().await?;
+    pump.set("RETRY_LONGEST_SECONDS", "1");
+    pump.set("RETRY_HOURS", "24");
+    let pump = pump.patient();
+    let disturb = Disturb::nothing();
+    let id = pump.submit(&delete, &disturb).await?;
+    pump.drive(&id, &disturb).await?;
+    pump.sim.set_user_token_invalid(true);
+    pump.approve(&id, &disturb).await?;
+    let refused = || {
+        let calls = pump.sim.audit().calls;
+        calls.iter().filter(|call| call.status == 401).count()
+    };
+    let mend = async {
+        // More often than what fails may be tried.
+        while refused() < 12 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let app = pump.app(KillAt::new(None, false))?;
+        let status = stages::requests::status(Context::new(&app), &id).await?;
+        pump.sim.set_user_token_invalid(false);
+        anyhow::Ok(status)
+    };
+    let (status, record) = tokio::join!(mend, pump.drive(&id, &disturb));
+    let next = status?.next_action;
+    assert!(
+        next.starts_with("block waits") && next.contains("a person must check"),
+        "{next}"
+    );
+    let record = record?;
+    assert_eq!(record.run, 1, "no retry was needed");
+    assert_eq!(record.status, Status::CompletedWithExceptions);
+    let report = pump.report(&record).await?;
+    assert!(!outcomes(&report).values().any(|it| it == "failed"));
     let request = pump.sim.world(|world| world.request("delete").cloned());
     let request = request.expect("the world has it");
     let differences = stack::audit::differences(&pump.sim.audit(), [&request]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{entries, quoted, read, root, table};
 
 /// What lies beside the stages and is not one, with the reason.
-const HELPERS: [(&str, &str); 4] = [
+const HELPERS: [(&str, &str); 5] = [
     ("acting", "what block, delete and collect share"),
     ("gate", "the look at the record before irreversible calls"),
     (
@@ -18,6 +18,7 @@ const HELPERS: [(&str, &str); 4] = [
         "how the stored plan is read by whoever acts on it",
     ),
     ("setup", "what export-configure leaves for later steps"),
+    ("tries", "how often and how long what failed is tried again"),
 ];
 
 fn names(folder: &str) -> BTreeSet<String> {

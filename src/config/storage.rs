@@ -1,0 +1,74 @@
+//! Which storage account, and how it is reached.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+/// How a storage account is reached.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// With a key or SAS.
+    ConnectionString(SecretString),
+    /// With the app's identity.
+    Identity {
+        /// Blob endpoint.
+        blob_endpoint: Url,
+        /// Queue endpoint.
+        queue_endpoint: Url,
+        /// Client ID of a user-assigned identity.
+        client_id: Option<String>,
+    },
+}
+
+impl Storage {
+    /// The account's name, where it is one in Azure.
+    #[must_use]
+    pub fn azure_account(&self) -> Option<String> {
+        match self {
+            Self::Identity { blob_endpoint, .. } => {
+                let host = blob_endpoint.host_str()?;
+                let (name, rest) = host.split_once('.')?;
+                rest.starts_with("blob.core.").then(|| name.to_owned())
+            }
+            Self::ConnectionString(text) => {
+                let part = |key: &str| {
+                    let parts = text.expose_secret().split(';');
+                    parts
+                        .filter_map(|part| part.split_once('='))
+                        .find(|(name, _)| name.trim().eq_ignore_ascii_case(key))
+                        .map(|(_, value)| value.trim().to_owned())
+                };
+                // An endpoint of its own stands for an emulator.
+                match part("BlobEndpoint") {
+                    Some(endpoint) if !endpoint.contains(".blob.core.") => None,
+                    _ => part("AccountName"),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_in_azure_have_a_name_and_emulators_none() {
+        let key = "DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=a2V5;";
+        let named = |text: &str| Storage::ConnectionString(text.to_owned().into()).azure_account();
+        let suffix = format!("{key}EndpointSuffix=core.windows.net");
+        assert_eq!(named(&suffix).as_deref(), Some("contoso"));
+        let own = format!("{key}BlobEndpoint=https://contoso.blob.core.windows.net/");
+        assert_eq!(named(&own).as_deref(), Some("contoso"));
+        let emulator = format!("{key}BlobEndpoint=http://127.0.0.1:10000/contoso");
+        assert_eq!(named(&emulator), None);
+        assert_eq!(named("UseDevelopmentStorage=true"), None);
+        let identity = |endpoint: &str| Storage::Identity {
+            blob_endpoint: endpoint.parse().expect("an address"),
+            queue_endpoint: endpoint.parse().expect("an address"),
+            client_id: None,
+        };
+        let azure = identity("https://contoso.blob.core.windows.net/");
+        assert_eq!(azure.azure_account().as_deref(), Some("contoso"));
+        assert_eq!(identity("https://localhost:10000/x").azure_account(), None);
+    }
+}

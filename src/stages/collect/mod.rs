@@ -1,0 +1,233 @@
+//! `collect`: metadata, stack trace, session logs, attachments and raw log of reports, into `collected/`.
+//!
+//! Two steps use it: `gather` (and `regather`) fetches every report of the ledger that is not yet fetched, of apps whose
+//! data is got by API; `collect` fetches what an export needs of the person's reports. Nothing is changed in App Center,
+//! and a report is not asked for again once its document is stored.
+
+mod document;
+mod fetch;
+mod view;
+
+use serde::{Deserialize, Serialize};
+
+use self::fetch::{Fetched, fetch};
+use super::acting::{self, Fate, Fated, Items};
+use super::planned::read_plan;
+use super::setup::{self, Path, ledger_id};
+use super::{Context, CutOutcome, Outcome, StageError};
+use crate::appcenter::Client;
+use crate::domain::plan::Plan;
+use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
+use crate::ledger::Key;
+use crate::work::{Cut, Error, Slice, SliceInput};
+use crate::workflow::join::MAX_SLICES;
+use crate::workflow::{Record, Step};
+
+/// Reports of one slice: each takes several calls.
+const SLICE: usize = 10;
+/// Rows of the ledger that are read at once.
+const PAGE: usize = 1000;
+
+/// A report to collect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CollectItem {
+    /// The plan's item, or the ledger's key.
+    pub id: String,
+    /// The app.
+    pub app: AppRef,
+    /// Its ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    /// The group.
+    pub group: GroupId,
+    /// The report.
+    pub error: ErrorId,
+    /// What the legacy API calls it, where only that one knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<LegacyIds>,
+}
+
+/// What was stored of a report.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Collected {
+    /// Its files: the document first.
+    pub files: Vec<CollectedFile>,
+    /// What could not be had, and why.
+    #[serde(default)]
+    pub missing: Vec<String>,
+}
+
+/// One stored file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CollectedFile {
+    /// Its blob's name.
+    pub blob: String,
+    /// What it is: `report`, `raw_log`, `attachment`.
+    pub kind: String,
+    /// The name that the person's device gave it, for attachments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The media type that App Center says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+}
+
+/// Cuts the reports into slices.
+pub(super) async fn cut(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+) -> Result<CutOutcome, StageError> {
+    if step == Step::Collect {
+        planned(cx, record).await
+    } else {
+        unretrieved(cx, record).await
+    }
+}
+
+/// The plan's reports.
+async fn planned(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageError> {
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let setups = setup::load(cx.app, record).await?;
+    let app_id = |app: &AppRef| {
+        let mut setups = setups.iter();
+        let setup = setups.find(|setup| setup.app.as_ref() == Some(app))?;
+        setup.app_id.clone()
+    };
+    let items = plan
+        .reports
+        .into_iter()
+        .filter(|it| Plan::acts(it.action, &it.id, &[]))
+        .map(|it| CollectItem {
+            app_id: app_id(&it.app),
+            id: it.id,
+            app: it.app,
+            group: it.group_id,
+            error: it.error_id,
+            legacy: it.legacy,
+        });
+    super::block::slices(items, SLICE.min(cx.app.config.limits.slice_items))
+}
+
+/// The reports of the ledger that are not yet fetched, of apps whose data is got by API.
+async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageError> {
+    let mut cut = Cut::default();
+    let is_asked = !cx.app.config.app_center.retired;
+    let setups = setup::load(cx.app, record).await?;
+    let apps: Vec<(AppRef, String)> = setups
+        .into_iter()
+        .filter(|setup| is_asked && setup.path == Path::Api)
+        .filter_map(|setup| setup.app.zip(setup.app_id))
+        .collect();
+    if apps.is_empty() {
+        return Ok(CutOutcome::Cut(cut));
+    }
+    let ledger = &cx.app.ledger;
+    let mut open = 0;
+    for (_, app_id) in &apps {
+        let counts = ledger.counts(ledger_id(app_id)?).await?;
+        open += counts.total - counts.retrieved.min(counts.total);
+    }
+    // A step has a limited number of slices, so that very many reports make them larger.
+    let least = usize::try_from(open / u64::from(MAX_SLICES / 2)).unwrap_or(usize::MAX);
+    let size = SLICE.min(cx.app.config.limits.slice_items).max(least + 1);
+    for (app, app_id) in apps {
+        let mut after = None;
+        let mut items = Vec::new();
+        loop {
+            let table = ledger_id(&app_id)?;
+            let page = ledger.unretrieved(table, after.as_ref(), PAGE).await?;
+            after = page.last().cloned().or(after);
+            let is_last = page.is_empty();
+            items.extend(page.into_iter().map(|key| CollectItem {
+                id: key.to_string(),
+                app: app.clone(),
+                app_id: Some(app_id.clone()),
+                group: key.group().clone(),
+                error: key.error().clone(),
+                legacy: None,
+            }));
+            while items.len() >= size || (is_last && !items.is_empty()) {
+                let rest = items.split_off(size.min(items.len()));
+                let part = std::mem::replace(&mut items, rest);
+                cut.slices.push(slice(part)?);
+            }
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(CutOutcome::Cut(cut))
+}
+
+fn slice(items: Vec<CollectItem>) -> Result<SliceInput, StageError> {
+    let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    let body = serde_json::to_value(Items::new(items))
+        .map_err(|_error| StageError::permanent("a slice cannot be stored"))?;
+    Ok(SliceInput { items: count, body })
+}
+
+/// Collects the reports of one slice.
+pub(super) async fn run(
+    cx: Context<'_>,
+    _record: &Record,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    if cx.app.config.app_center.retired {
+        return Err(StageError::permanent(
+            "App Center is set as retired: it was not asked",
+        ));
+    }
+    let client = cx.app.app_center()?;
+    let is_of_ledger = slice.step != Step::Collect;
+    acting::act(cx, slice, |item: CollectItem, _attempted| async move {
+        Box::pin(collect(cx, client, &item, is_of_ledger)).await
+    })
+    .await
+}
+
+async fn collect(
+    cx: Context<'_>,
+    client: &Client,
+    item: &CollectItem,
+    is_of_ledger: bool,
+) -> Fated {
+    let fetched = fetch(cx, client, item).await?;
+    if let (true, Some(app_id)) = (is_of_ledger, &item.app_id) {
+        // Also one that is gone: there is nothing more to retrieve of it.
+        let key = Key::new(item.group.clone(), item.error.clone())
+            .map_err(|error| StageError::permanent(error.to_string()))?;
+        let table = ledger_id(app_id)?;
+        cx.app.ledger.mark_retrieved(table, &[key]).await?;
+    }
+    match fetched {
+        Fetched::Gone => Ok((Fate::AlreadyGone, None)),
+        // The ledger knows all that a later step needs of it.
+        Fetched::Stored(_) if is_of_ledger => Ok((Fate::Done, None)),
+        Fetched::Stored(collected) => {
+            let detail = serde_json::to_string(&collected)
+                .map_err(|_error| StageError::permanent("what was collected cannot be stored"))?;
+            Ok((Fate::Done, Some(detail)))
+        }
+    }
+}
+
+/// Removes what was fetched of a report, once it was erased.
+pub(super) async fn remove(cx: Context<'_>, documents: &[String]) -> Result<(), Error> {
+    let store = &cx.app.store;
+    for document in documents {
+        let Some((day, name)) = document.rsplit_once(['/']).and_then(|(folder, name)| {
+            let (day, _kind) = folder.rsplit_once('/')?;
+            Some((day, name.strip_suffix(".json")?))
+        }) else {
+            continue;
+        };
+        // The document last: while it is there, what belongs to it is known.
+        for folder in ["attachments", "crashes", "errors"] {
+            let prefix = format!("{day}/{folder}/{name}/");
+            store.delete_under(&prefix, "collected data").await?;
+        }
+        store.delete(document, "collected data").await?;
+    }
+    Ok(())
+}

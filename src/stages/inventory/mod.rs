@@ -1,0 +1,215 @@
+//! `inventory`: list every crash and handled error of an app by API.
+//!
+//! Every app is listed: what the lists say of a report (its user ID) finds reports of the person that the archive does
+//! not hold. Of an app whose data is got by API, every report goes into the ledger, from which `collect` fetches.
+
+mod coverage;
+mod listing;
+mod matching;
+
+pub use coverage::{add as add_coverage, add_fetched};
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use self::matching::Matching;
+use super::setup::{self, Path};
+use super::{Context, CutOutcome, Outcome, StageError};
+use crate::appcenter::Cursor;
+use crate::domain::{AppRef, GroupId};
+use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::workflow::{Record, Step};
+
+/// Days that App Center lists at most, by its own documents: 28 or 90.
+const MAX_DAYS: u32 = 90;
+
+/// How far the listing of one app is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The app.
+    pub app: Option<AppRef>,
+    /// Its ID.
+    pub app_id: Option<String>,
+    /// Whether its data is got by API, so that every report goes into the ledger.
+    #[serde(default)]
+    pub by_api: bool,
+    /// From when on reports are asked for.
+    #[serde(default)]
+    pub start: Option<Timestamp>,
+    /// What is being listed.
+    #[serde(default)]
+    pub phase: Phase,
+    /// The next page of it.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// Groups whose reports are still to be listed.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+    /// Groups that the current API lists.
+    #[serde(default)]
+    pub seen: BTreeSet<GroupId>,
+    /// Whether the current API is not there, so that the legacy one must do.
+    #[serde(default)]
+    pub is_legacy_only: bool,
+    /// What was found so far.
+    #[serde(default)]
+    pub summary: Summary,
+    /// Blobs of hits.
+    #[serde(default)]
+    pub parts: Vec<String>,
+    /// Why the list is not whole, if it is not.
+    #[serde(default)]
+    pub exceptions: Vec<String>,
+}
+
+/// What is being listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Groups, by the current API.
+    #[default]
+    Groups,
+    /// Their reports.
+    Reports,
+    /// Groups, by the legacy API.
+    LegacyGroups,
+    /// Their reports.
+    LegacyReports,
+    /// Nothing any more.
+    Done,
+}
+
+/// A group whose reports are still to be listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The group, as the API that lists it calls it.
+    pub group: GroupId,
+    /// What the current API calls a legacy group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<GroupId>,
+}
+
+/// What a listing found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Groups.
+    pub groups: u64,
+    /// Reports.
+    pub reports: u64,
+    /// When the oldest report was made.
+    pub oldest: Option<Timestamp>,
+    /// When the first report of any group was made, by what the group says.
+    pub first_occurrence: Option<Timestamp>,
+    /// The service says that its legacy list is not whole.
+    pub is_limited: bool,
+}
+
+impl Summary {
+    fn saw(&mut self, at: Option<Timestamp>) {
+        self.reports += 1;
+        self.oldest = earlier(self.oldest, at);
+    }
+}
+
+fn earlier(known: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (known, other) {
+        (Some(known), Some(other)) => Some(known.min(other)),
+        (known, other) => known.or(other),
+    }
+}
+
+/// One slice an app: every app before the search, those whose data is got by API once more after an erasure.
+pub(super) async fn cut(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+) -> Result<CutOutcome, StageError> {
+    let mut cut = Cut::default();
+    if cx.app.config.app_center.retired {
+        return Ok(CutOutcome::Cut(cut));
+    }
+    for setup in setup::load(cx.app, record).await? {
+        let by_api = setup.path == Path::Api;
+        // An app that could not be set up is not asked about again; the report says why.
+        if setup.app_id.is_none() || setup.is_unreachable || (step == Step::Relist && !by_api) {
+            continue;
+        }
+        let days = setup.retention_days.unwrap_or(28).min(MAX_DAYS);
+        let reach = SignedDuration::from_hours(24 * i64::from(days));
+        let inventory = Inventory {
+            app: setup.app,
+            app_id: setup.app_id,
+            by_api,
+            start: cx.now().checked_sub(reach).ok(),
+            ..Inventory::default()
+        };
+        let body = serde_json::to_value(inventory)
+            .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
+        cut.slices.push(SliceInput { items: 1, body });
+    }
+    Ok(CutOutcome::Cut(cut))
+}
+
+/// Lists one app.
+pub(super) async fn run(
+    cx: Context<'_>,
+    record: &Record,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    let mut inventory: Inventory = slice.body()?;
+    let Some(app) = inventory.app.clone() else {
+        return Err(StageError::permanent("the slice names no app"));
+    };
+    let mut matching = Matching::new(record)?;
+    let listed = listing::list(cx, &app, slice, &mut inventory, &mut matching).await;
+    // What was listed before an error is not listed again.
+    matching.store(cx, slice, &mut inventory).await?;
+    slice.set_body(&inventory)?;
+    match listed {
+        Ok(true) => Ok(Outcome::Over(SliceEnd {
+            done: 1,
+            ..SliceEnd::default()
+        })),
+        Ok(false) => {
+            cx.app.store.save_slice(slice).await?;
+            Ok(Outcome::Continue)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a step listed of each app.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn load(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+) -> Result<Vec<Inventory>, StageError> {
+    let store = &cx.app.store;
+    let Some(root) = store.root(&record.id, record.run, step).await? else {
+        return Ok(Vec::new());
+    };
+    let mut inventories = Vec::new();
+    for number in 0..root.slices {
+        let slice = store.slice(&record.id, record.run, step, number).await?;
+        inventories.push(slice.body()?);
+    }
+    Ok(inventories)
+}
+
+/// Goes on without the rest of a list: the report says so.
+pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+    let mut inventory: Inventory = slice.body()?;
+    inventory.exceptions.push(format!(
+        "crashes and errors could not be listed by API: {reason}"
+    ));
+    slice.set_body(&inventory)?;
+    Ok(SliceEnd {
+        failed: 1,
+        ..SliceEnd::default()
+    })
+}

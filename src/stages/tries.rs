@@ -1,0 +1,146 @@
+//! How often, and how long, what failed is tried again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Limits;
+use crate::work::SliceState;
+
+/// How to wait before another try of something that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Longer with each try.
+    Backoff,
+    /// Longer with each try, and at least until the time that the service asked for.
+    NotBefore(Timestamp),
+    /// Until there are calls again. It is no failed try.
+    Throttled(Timestamp),
+    /// For a person to mend the token or its rights. It is no failed try; only the time since it began counts.
+    Person,
+}
+
+impl Wait {
+    /// Of two waits the one that holds for both: a person's, then one that is no try, then the later.
+    #[must_use]
+    pub fn outweighs(self, other: Self) -> bool {
+        let weight = |wait| match wait {
+            Self::Backoff => (0, None),
+            Self::NotBefore(at) => (1, Some(at)),
+            Self::Throttled(until) => (2, Some(until)),
+            Self::Person => (3, None),
+        };
+        weight(self) > weight(other)
+    }
+}
+
+/// Counts a failed try of a slice; when to try again, or none when it was tried enough.
+#[must_use]
+pub fn count(
+    state: &mut SliceState,
+    wait: Wait,
+    limits: &Limits,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let after = |delay: Duration| now.checked_add(delay).unwrap_or(Timestamp::MAX);
+    if let Wait::Throttled(until) = wait {
+        return Some(until.max(after(Duration::from_secs(1))));
+    }
+    if wait != Wait::Person {
+        state.tries = state.tries.saturating_add(1);
+    }
+    let since = *state.failing_since.get_or_insert(now);
+    let failing = now.duration_since(since).unsigned_abs();
+    if state.tries >= limits.retry_tries || failing >= limits.retry_time {
+        return None;
+    }
+    Some(match wait {
+        Wait::Person => after(limits.retry_longest),
+        Wait::NotBefore(at) => at.max(after(limits.backoff(state.tries))),
+        Wait::Backoff | Wait::Throttled(_) => after(limits.backoff(state.tries)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn limits() -> Limits {
+        let lookup = |name: &str| {
+            (name == "AzureWebJobsStorage").then(|| "UseDevelopmentStorage=true".to_owned())
+        };
+        let config = Config::from_lookup(&lookup).expect("the defaults fit");
+        config.limits
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
+    }
+
+    fn seconds_until(next: Option<Timestamp>, now: Timestamp) -> f64 {
+        let next = next.expect("it is tried again");
+        next.duration_since(now).as_secs_f64()
+    }
+
+    #[test]
+    fn twenty_tries_then_enough() {
+        let mut state = SliceState::default();
+        for n in 1..20 {
+            let next = count(&mut state, Wait::Backoff, &limits(), at(n));
+            let ideal = f64::from(2 << (n - 1).min(20)).min(900.0);
+            let delay = seconds_until(next, at(n));
+            assert!(
+                (ideal * 0.79..=ideal * 1.21).contains(&delay),
+                "{n}: {delay}"
+            );
+        }
+        assert_eq!(count(&mut state, Wait::Backoff, &limits(), at(20)), None);
+    }
+
+    #[test]
+    fn a_person_is_waited_for_a_day_whatever_the_tries() {
+        let mut state = SliceState::default();
+        let day = 24 * 3600;
+        for now in (0..day).step_by(900) {
+            let next = count(&mut state, Wait::Person, &limits(), at(now));
+            assert_eq!(next, Some(at(now + 900)));
+        }
+        assert_eq!(state.tries, 0);
+        assert_eq!(count(&mut state, Wait::Person, &limits(), at(day)), None);
+    }
+
+    #[test]
+    fn what_the_service_asks_for_wins() {
+        let mut state = SliceState::default();
+        let asked = Wait::NotBefore(at(120));
+        assert_eq!(count(&mut state, asked, &limits(), at(0)), Some(at(120)));
+        assert_eq!(state.tries, 1);
+        let past = count(&mut state, Wait::NotBefore(at(0)), &limits(), at(300));
+        assert!(seconds_until(past, at(300)) >= 3.0);
+        let throttled = Wait::Throttled(at(90_000));
+        assert_eq!(
+            count(&mut state, throttled, &limits(), at(301)),
+            Some(at(90_000))
+        );
+        assert_eq!(state.tries, 2, "a throttled call is no try");
+    }
+
+    #[test]
+    fn the_wait_that_holds_for_both() {
+        let order = [
+            Wait::Backoff,
+            Wait::NotBefore(at(1)),
+            Wait::NotBefore(at(2)),
+            Wait::Throttled(at(1)),
+            Wait::Throttled(at(2)),
+            Wait::Person,
+        ];
+        for pair in order.windows(2) {
+            assert!(
+                pair[1].outweighs(pair[0]) && !pair[0].outweighs(pair[1]),
+                "{pair:?}"
+            );
+        }
+    }
+}
