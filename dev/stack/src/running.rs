@@ -72,8 +72,11 @@ pub struct Stack {
     /// The product's HTTP API.
     pub api: Api,
     _azurite: Arc<Azurite>,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
+
+/// The ledger's file in the app's folder.
+const LEDGER: &str = "ledger.db";
 
 /// The project's root folder.
 #[must_use]
@@ -140,8 +143,7 @@ impl Stack {
         functions_host::stage::stage(&project_root(), &settings.handler, root.path())
             .context("the app could not be staged")?;
         let mut env = app_settings(&account, &sim);
-        let ledger = root.path().join("ledger.db");
-        let ledger = format!("sqlite:{}", ledger.display());
+        let ledger = format!("sqlite:{}", root.path().join(LEDGER).display());
         env.push(("LEDGER_DATABASE".to_owned(), ledger));
         if !settings.is_exported {
             let exports_to = account.connection_string();
@@ -171,8 +173,34 @@ impl Stack {
             account,
             hosts,
             _azurite: azurite,
-            _root: root,
+            root,
         })
+    }
+
+    /// The file of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.root.path().join(LEDGER)
+    }
+
+    /// Names of the product's blobs in the work storage that begin with this.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub async fn blobs(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
+        use futures::TryStreamExt as _;
+        let container = self.account.container("dsr")?;
+        let options = BlobContainerClientListBlobsOptions {
+            prefix: Some(prefix.to_owned()),
+            ..BlobContainerClientListBlobsOptions::default()
+        };
+        let mut pages = container.list_blobs(Some(options))?;
+        let mut names = Vec::new();
+        while let Some(blob) = pages.try_next().await? {
+            names.extend(blob.name);
+        }
+        Ok(names)
     }
 
     /// The first host.

@@ -4,6 +4,7 @@ mod calls;
 mod functions;
 mod imports;
 mod packages;
+mod seeds;
 mod settings;
 mod source;
 mod text;

@@ -4,6 +4,7 @@ mod budget;
 mod counting;
 mod kills;
 mod large;
+mod ninety_days;
 mod slices;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Large(large::Options),
     /// The API budget over two hosts and two kills: no window over it.
     Budget(budget::Options),
+    /// Every report of an app by API while the handler is killed: each fetched once, ledger and documents exact.
+    NinetyDays(ninety_days::Options),
 }
 
 impl Command {
@@ -35,6 +38,7 @@ impl Command {
             Self::Kills(kills::Options::short()),
             Self::Large(large::Options::short()),
             Self::Budget(budget::Options::short()),
+            Self::NinetyDays(ninety_days::Options::short()),
         ]
     }
 
@@ -44,6 +48,7 @@ impl Command {
             Self::Kills(_) => "kills",
             Self::Large(_) => "large",
             Self::Budget(_) => "budget",
+            Self::NinetyDays(_) => "ninety-days",
         }
     }
 }
@@ -57,6 +62,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Kills(options) => Box::pin(kills::run(options)).await?,
         Command::Large(options) => Box::pin(large::run(options)).await?,
         Command::Budget(options) => Box::pin(budget::run(options)).await?,
+        Command::NinetyDays(options) => Box::pin(ninety_days::run(options)).await?,
     };
     Ok(if is_right {
         ExitCode::SUCCESS

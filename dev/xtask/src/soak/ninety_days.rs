@@ -1,0 +1,290 @@
+//! `cargo xtask soak ninety-days`: an app whose reports are all got by API, while the handler is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use appcenter_sim::{Audit, Spec, World};
+use azurite::Azurite;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
+use stack::{Settings, Stack, audit};
+
+use super::{peak_memory, span};
+use crate::cargo::{Profile, given_or_built};
+use crate::table::Table;
+
+/// The budget: calls in a window of this length.
+const CALLS: usize = 100_000;
+const WINDOW: Duration = Duration::from_secs(300);
+/// Reports that are fetched at once: 24 messages of one function, 8 reports each.
+const IN_FLIGHT: usize = 24 * 8;
+/// The share of the budget that is used where nothing is killed.
+const USED: f64 = 0.95;
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often `sweep` runs: its timer of five minutes would be too slow here.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How long the whole may take.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
+    /// Reports of the app.
+    #[arg(long, default_value_t = 50_000)]
+    reports: usize,
+    /// How often the handler is killed.
+    #[arg(long, default_value_t = 20)]
+    kills: usize,
+    /// 400 reports and 3 kills with the debug build, under a minute; the share of the budget is shown and not judged.
+    #[arg(long)]
+    short: bool,
+}
+
+impl Options {
+    /// The short form.
+    pub(crate) fn short() -> Self {
+        Self {
+            handler: None,
+            reports: 50_000,
+            kills: 20,
+            short: true,
+        }
+    }
+}
+
+/// Runs it; whether every figure keeps its goal.
+///
+/// # Errors
+/// When something does not start, or the request does not end.
+pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
+    let (reports, kills, profile) = match options.short {
+        true => (400, 3, Profile::Dev),
+        false => (options.reports, options.kills, Profile::Release),
+    };
+    println!(
+        "soak ninety-days: {reports} reports by API, {kills} kills, API budget {CALLS}/{}s",
+        WINDOW.as_secs()
+    );
+    let handler = given_or_built(options.handler.as_deref(), profile).await?;
+    let mut settings = Settings::new(&handler)
+        .with("APPCENTER_PATH", "api")
+        .with("EXPORT_TYPE", "none")
+        .with("APPCENTER_RATE_BUDGET", &format!("{CALLS}/{}s", WINDOW.as_secs()))
+        .with("STALLED_SECONDS", "30")
+        .with("INVOCATION_SECONDS", "30");
+    settings.is_exported = false;
+    settings.supervise = true;
+    settings.lease = Duration::from_secs(5);
+    settings.sim.rate_limit = Some((CALLS, WINDOW));
+    let azurite = Arc::new(Azurite::start().await?);
+    let stack = Stack::start(azurite, world(reports)?, settings).await?;
+    let request = stack.sim.world(|world| world.request("export").cloned());
+    let request = request.context("a generated world has the request `export`")?;
+    let id = stack.api.submit(&request.document).await?;
+    let mut killing = Killing::new(reports, kills);
+    let status = killing.until_ended(&stack, &id).await?;
+
+    let done = stack.sim.audit();
+    let (from, to) = span(&status, "gather")?;
+    let took = to.duration_since(from).as_secs_f64();
+    let mut table = Table::new(&["what", "goal", "found", ""]);
+    let ended = status["status"].as_str().unwrap_or_default();
+    let mut is_right = table.goal(
+        "the request",
+        "completed",
+        &ended,
+        ended.starts_with("completed"),
+    );
+    is_right &= table.goal("kills while reports were fetched", &kills.to_string(), &killing.done.len(), killing.done.len() == kills);
+    let twice = fetched_again(&done);
+    let most = kills * IN_FLIGHT;
+    is_right &= table.goal(
+        "reports fetched more than once",
+        &format!("<= {most}"),
+        &twice,
+        twice <= most,
+    );
+    is_right &= stored(&stack, reports, &mut table).await?;
+    let window = done.max_calls_in_window(WINDOW);
+    is_right &= table.goal(
+        &format!("most API calls in any {} s", WINDOW.as_secs()),
+        &format!("<= {CALLS}"),
+        &window,
+        window <= CALLS,
+    );
+    let used = share(&done, (from, to), &killing.done);
+    if options.short {
+        table.row(&[&"share of the budget used", &"", &format!("{used:.2}")]);
+    } else {
+        let goal = format!(">= {USED}");
+        is_right &= table.goal("share of the budget used, away from kills", &goal, &format!("{used:.2}"), used >= USED);
+    }
+    let calls = done.api_calls().filter(|it| (from..to).contains(&it.at));
+    table.row(&[&"API calls while fetching", &"", &calls.count()]);
+    table.row(&[&"time to fetch", &"", &format!("{took:.0} s")]);
+    let pid = stack.host().handler_pid().context("the handler has ended")?;
+    table.row(&[
+        &"peak memory of the last handler",
+        &"",
+        &format!("{:.0} MiB", peak_memory(pid)?),
+    ]);
+    let differences = audit::differences(&done, [&request]);
+    is_right &= table.compare("differences from what is expected", &0, &differences.len());
+    println!("{table}");
+    for line in differences.iter().take(20) {
+        println!("  {line}");
+    }
+    Ok(is_right)
+}
+
+fn world(reports: usize) -> anyhow::Result<World> {
+    World::generate(&Spec {
+        seed: format!("ninety-days-{reports}"),
+        installs: 200,
+        person_installs: 2,
+        reports,
+        person_reports: reports / 200,
+        groups: 12,
+        event_rows: 0,
+        days: 26,
+        reports_per_minute: 40,
+        attachment_every: 20,
+    })
+}
+
+/// Kills the handler at even steps of what is fetched.
+struct Killing {
+    reports: usize,
+    kills: usize,
+    done: Vec<Timestamp>,
+}
+
+impl Killing {
+    fn new(reports: usize, kills: usize) -> Self {
+        Self {
+            reports,
+            kills,
+            done: Vec::new(),
+        }
+    }
+
+    /// Follows the request to its end, killing and sweeping on the way.
+    async fn until_ended(&mut self, stack: &Stack, id: &str) -> anyhow::Result<serde_json::Value> {
+        let start = Instant::now();
+        let mut next_sweep = start + SWEEP;
+        let mut next_line = start;
+        loop {
+            let fetched = stack.sim.audit().calls_of("Errors_GetErrorDetails").len();
+            let due = self.reports * (self.done.len() + 1) / (self.kills + 1);
+            let is_due = self.done.len() < self.kills && fetched >= due;
+            if is_due && stack.host().kill_handler().await.is_some() {
+                self.done.push(super::now());
+            }
+            if Instant::now() >= next_line {
+                println!(
+                    "{:7.1} s  {fetched} reports asked for, {} kills",
+                    start.elapsed().as_secs_f64(),
+                    self.done.len()
+                );
+                next_line += Duration::from_secs(30);
+            }
+            if Instant::now() >= next_sweep {
+                // Refused while the host starts again: the next one is soon.
+                let body = Some(("application/json", b"{}".to_vec()));
+                drop(stack.api.send(Method::POST, "/admin/functions/sweep", body).await);
+                next_sweep = Instant::now() + SWEEP;
+            }
+            if let Ok(status) = stack.api.status(id).await
+                && !matches!(status["status"].as_str(), Some("received" | "running"))
+            {
+                return Ok(status);
+            }
+            anyhow::ensure!(start.elapsed() < LIMIT, "the request has not ended within {LIMIT:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// Reports whose details were given more than once.
+fn fetched_again(audit: &Audit) -> usize {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in audit.calls_of("Errors_GetErrorDetails") {
+        if call.status == 200 {
+            *times.entry(&call.path).or_default() += 1;
+        }
+    }
+    times.values().filter(|n| **n > 1).count()
+}
+
+/// Ledger and `collected/` hold each report of the app once, and nothing else.
+async fn stored(stack: &Stack, reports: usize, table: &mut Table) -> anyhow::Result<bool> {
+    let path = stack.ledger();
+    let rows = tokio::task::spawn_blocking(move || ledger(&path)).await??;
+    let retrieved = rows.values().filter(|it| **it).count();
+    let mut is_right = table.compare("rows of the ledger", &reports, &rows.len());
+    is_right &= table.compare("of them retrieved", &reports, &retrieved);
+    let mut documents = BTreeSet::new();
+    for name in stack.blobs("collected/").await? {
+        let parts: Vec<&str> = name.split('/').collect();
+        if let [.., "crashes" | "errors", file] = parts.as_slice()
+            && let Some(id) = file.strip_suffix(".json")
+        {
+            documents.insert(id.to_owned());
+        }
+    }
+    let ids: BTreeSet<String> = rows
+        .keys()
+        .filter_map(|key| Some(key.split_once('/')?.1.to_owned()))
+        .collect();
+    let strange = ids.symmetric_difference(&documents).count();
+    let unknown = stack.sim.world(|world| {
+        let is_unknown = |id: &&String| world.report_name(id.as_str()).is_none();
+        ids.iter().filter(is_unknown).count()
+    });
+    is_right &= table.compare("documents in `collected/`", &reports, &documents.len());
+    is_right &= table.compare("that are in one of both only, or of no report", &0, &(strange + unknown));
+    Ok(is_right)
+}
+
+/// The rows of the only table: key, and whether it was retrieved.
+fn ledger(path: &std::path::Path) -> anyhow::Result<BTreeMap<String, bool>> {
+    let database = rusqlite::Connection::open(path)?;
+    let table: String = database.query_row(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%Crashes_%'",
+        [],
+        |row| row.get(0),
+    )?;
+    let sql = format!("SELECT \"Crash-Guid\", HasBeenRetrieved FROM \"{table}\"");
+    let mut statement = database.prepare(&sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The share of the budget that was used in those stretches between two kills that are long enough to tell.
+fn share(audit: &Audit, (from, to): (Timestamp, Timestamp), kills: &[Timestamp]) -> f64 {
+    // After a kill the messages are invisible for as long as the lease, and the dead one's calls are lost to the window.
+    let recovery = SignedDuration::from_secs(10);
+    let mut edges = vec![from];
+    edges.extend(kills.iter().copied().filter(|at| (from..to).contains(at)));
+    edges.push(to);
+    let (mut calls, mut seconds) = (0_usize, 0.0);
+    for pair in edges.windows(2) {
+        let [begin, end] = pair else { continue };
+        let begin = begin.checked_add(recovery).unwrap_or(*begin);
+        if begin >= *end {
+            continue;
+        }
+        calls += audit.api_calls().filter(|it| (begin..*end).contains(&it.at)).count();
+        seconds += end.duration_since(begin).as_secs_f64();
+    }
+    let allowed = CALLS as f64 / WINDOW.as_secs_f64() * seconds;
+    if allowed > 0.0 { calls as f64 / allowed } else { 0.0 }
+}
