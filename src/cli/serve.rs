@@ -10,6 +10,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -49,17 +52,37 @@ fn serve() -> anyhow::Result<()> {
 
 /// Lines on standard output, which the host takes for information; time and level are the host's.
 fn log(filter: &str) {
-    // SQL Server's own words, which its driver logs, repeat what was sent.
-    let filter = format!("{filter},{SILENT}=off");
-    let filter =
-        EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(format!("info,{SILENT}=off")));
-    let result = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_shown = filter_fn(|line| is_shown(line.target()));
+    let is_shown = is_shown.with_max_level_hint(LevelFilter::TRACE);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .without_time()
         .with_target(false)
-        .try_init();
-    if let Err(error) = result {
+        .with_filter(filter.and(is_shown));
+    if let Err(error) = tracing_subscriber::registry().with(lines).try_init() {
         eprintln!("warning: no log: {error}");
+    }
+}
+
+/// SQL Server's own words, which its driver logs, repeat what was sent.
+fn is_shown(target: &str) -> bool {
+    target.split("::").next() != Some(SILENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shown;
+
+    #[test]
+    fn the_driver_s_lines_are_never_shown() {
+        for (target, expected) in [
+            ("tiberius", false),
+            ("tiberius::tds::stream::token", false),
+            ("tiberius_of_another", true),
+            ("appcenter_dsr::ledger::server", true),
+        ] {
+            assert_eq!(is_shown(target), expected, "{target}");
+        }
     }
 }

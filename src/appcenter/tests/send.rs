@@ -333,6 +333,8 @@ async fn logs_name_the_operation_and_nothing_of_the_call() {
     let writer = sink.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
+        // Fields are looked for as they are; another dependency of tests brings colours.
+        .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
     // With one subscriber only, `tracing` lets whichever thread comes first decide for all whether a line is of interest,

@@ -29,6 +29,9 @@ pub(super) type Connection = Client<Compat<TcpStream>>;
 pub(super) struct Connector {
     server: SqlServer,
     credential: OnceLock<Arc<dyn TokenCredential>>,
+    /// A further authority on certificates, beside the system's.
+    #[cfg(test)]
+    authority: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Connector {
@@ -44,7 +47,15 @@ impl Connector {
         Self {
             server: server.clone(),
             credential: OnceLock::new(),
+            #[cfg(test)]
+            authority: None,
         }
+    }
+
+    /// The same with a further authority on certificates.
+    #[cfg(test)]
+    pub(super) fn with_authority(self, authority: Option<Vec<u8>>) -> Self {
+        Self { authority, ..self }
     }
 
     /// The same with tokens from elsewhere.
@@ -123,6 +134,10 @@ impl Connector {
         });
         if self.server.encryption == SqlEncryption::Unchecked {
             config.trust_cert();
+        }
+        #[cfg(test)]
+        if let Some(authority) = &self.authority {
+            config.trust_cert_ca_bundle(authority.clone());
         }
         config
     }

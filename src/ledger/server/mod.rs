@@ -55,6 +55,13 @@ impl Server {
         self
     }
 
+    /// The same with a further authority on certificates.
+    #[cfg(test)]
+    pub(super) fn with_authority(mut self, authority: Option<Vec<u8>>) -> Self {
+        self.connector = self.connector.with_authority(authority);
+        self
+    }
+
     /// The same with tokens from elsewhere.
     #[cfg(test)]
     pub(super) fn with_credential(

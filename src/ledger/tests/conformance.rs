@@ -158,6 +158,19 @@ async fn a_file_conforms() {
         .expect("it conforms");
 }
 
+/// A file that is not there yet, and many that make it.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_begin_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let ledgers: Vec<Ledger> = (0..12).map(|_| file(&path)).collect();
+    let keys: Vec<Key> = (0..30).map(nth).collect();
+    let inserts = ledgers.iter().map(|ledger| ledger.insert(app(), &keys));
+    let new = futures::future::join_all(inserts).await;
+    let new: Result<Vec<u64>, Error> = new.into_iter().collect();
+    assert_eq!(new.expect("all of them write").iter().sum::<u64>(), 30);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_conforms() {
     let lab = wire::Lab::start().await;

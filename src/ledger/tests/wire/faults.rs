@@ -26,6 +26,24 @@ async fn a_connection_is_used_again() {
     assert_eq!(login.received_database.as_deref(), Some("ledgers"));
 }
 
+/// Requests of as many rows as one may set go out in packets, which the mock could not take and the gateway puts together.
+#[tokio::test]
+async fn long_requests_are_cut_into_packets() {
+    let lab = Lab::start().await;
+    let ledger = lab.with_rows(1000);
+    let keys: Vec<Key> = (0..1500).map(nth).collect();
+    assert_eq!(ledger.insert(app(), &keys).await, Ok(1500));
+    assert_eq!(ledger.mark_retrieved(app(), &keys[..1200]).await, Ok(1200));
+    assert_eq!(ledger.reset(app(), &keys[..1100]).await, Ok(1100));
+    let expected = Counts {
+        total: 1500,
+        retrieved: 100,
+    };
+    assert_eq!(ledger.counts(app()).await, Ok(expected));
+    let packets = lab.most_packets().expect("requests");
+    assert!(packets > 30, "{packets}");
+}
+
 #[tokio::test]
 async fn what_passes_is_tried_again() {
     for number in [40613, 40197, 40501, 10928, 49918, 1205, 233, 4060] {
@@ -181,27 +199,6 @@ async fn nobody_listens() {
         matches!(error, Error::Transient(Cause::Connection(_))),
         "{error:?}"
     );
-}
-
-/// The mock has no TLS here: who asks for it must get nothing else.
-#[tokio::test]
-async fn tls_is_never_left_out() {
-    use crate::config::SqlEncryption;
-    for encryption in [
-        SqlEncryption::Required,
-        SqlEncryption::Strict,
-        SqlEncryption::Unchecked,
-    ] {
-        let lab = Lab::start().await;
-        let ledger = lab.changed(|server| {
-            server.encryption = encryption;
-            server.connect_timeout = Duration::from_millis(300);
-        });
-        assert!(ledger.counts(app()).await.is_err(), "{encryption:?}");
-        assert!(lab.requests().is_empty());
-        let store = lab.store.lock().await;
-        assert!(store.all().values().all(|login| !login.authenticated));
-    }
 }
 
 #[derive(Debug)]

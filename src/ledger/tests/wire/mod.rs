@@ -5,6 +5,7 @@
 
 mod faults;
 mod request;
+mod tls;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,7 +30,8 @@ use crate::ledger::{Backend, Ledger};
 
 /// What every file of T-SQL begins with, in capitals: the mock finds its answer by it.
 const NEEDLE: &str = "SET NOCOUNT ON";
-/// The mock takes a packet for a request: a longer request would hang.
+/// The longest packet, as the client proposes it. The mock takes a packet for a request, and waits for ever for the end
+/// of a longer one.
 const LONGEST: usize = 4096;
 /// Type of a packet: a call of a procedure.
 const RPC: u8 = 3;
@@ -47,6 +49,13 @@ enum Act {
     Stall,
 }
 
+struct Request {
+    body: Vec<u8>,
+    packets: usize,
+    /// What the mock gets.
+    short: Vec<u8>,
+}
+
 struct State {
     mock: SocketAddr,
     registry: Arc<tokio::sync::Mutex<QueryRegistry>>,
@@ -54,7 +63,7 @@ struct State {
     /// One request at a time: the mock has one answer.
     turn: tokio::sync::Mutex<()>,
     acts: Mutex<VecDeque<Act>>,
-    /// Statements that were asked, and how long the request was.
+    /// Statements that were asked, and in how many packets.
     requests: Mutex<Vec<(Statement, usize)>>,
     connections: AtomicUsize,
 }
@@ -102,14 +111,9 @@ impl Lab {
 
     fn settings(&self, login: SqlLogin) -> SqlServer {
         SqlServer {
-            host: self.address.ip().to_string(),
             port: self.address.port(),
-            database: "ledgers".to_owned(),
             login,
-            encryption: SqlEncryption::Plaintext,
-            host_in_certificate: None,
-            connect_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(5),
+            ..settings()
         }
     }
 
@@ -126,12 +130,17 @@ impl Lab {
         self.changed(|_| {})
     }
 
+    /// The same with more rows a statement.
+    fn with_rows(&self, rows: usize) -> Ledger {
+        Ledger {
+            statement_rows: rows,
+            ..self.ledger()
+        }
+    }
+
     /// The same with other settings.
     fn changed(&self, change: impl FnOnce(&mut SqlServer)) -> Ledger {
-        let mut settings = self.settings(SqlLogin::Password {
-            user: "writer".to_owned(),
-            password: "a password".into(),
-        });
+        let mut settings = self.settings(settings().login);
         change(&mut settings);
         Self::over(Server::new(&settings).hurried())
     }
@@ -156,18 +165,36 @@ impl Lab {
         requests.iter().map(|(statement, _)| *statement).collect()
     }
 
-    /// Every statement was asked, and none was too long.
-    pub(in crate::ledger) fn check_requests(&self) {
+    /// The packets of the longest request.
+    fn most_packets(&self) -> Option<usize> {
         let requests = self.state.requests.lock().expect("no panic");
+        requests.iter().map(|(_, packets)| *packets).max()
+    }
+
+    /// Every statement was asked, each in one packet.
+    pub(in crate::ledger) fn check_requests(&self) {
+        let requests = self.requests();
         for statement in Statement::ALL {
-            assert!(
-                requests.iter().any(|(it, _)| it == statement),
-                "{statement:?}"
-            );
+            assert!(requests.contains(statement), "{statement:?}");
         }
-        let longest = requests.iter().map(|(_, length)| *length).max();
-        let longest = longest.expect("requests");
-        assert!(longest <= LONGEST && longest > LONGEST / 2, "{longest}");
+        assert_eq!(self.most_packets(), Some(1));
+    }
+}
+
+/// A server on this machine, at no port.
+fn settings() -> SqlServer {
+    SqlServer {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        database: "ledgers".to_owned(),
+        login: SqlLogin::Password {
+            user: "writer".to_owned(),
+            password: "a password".into(),
+        },
+        encryption: SqlEncryption::Plaintext,
+        host_in_certificate: None,
+        connect_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(5),
     }
 }
 
@@ -176,9 +203,21 @@ async fn packet(stream: &mut TcpStream) -> Option<(u8, bool, Vec<u8>)> {
     let mut bytes = vec![0; 8];
     stream.read_exact(&mut bytes).await.ok()?;
     let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
-    bytes.resize(length.max(8), 0);
+    assert!(
+        (8..=LONGEST).contains(&length),
+        "a packet of {length} bytes"
+    );
+    bytes.resize(length, 0);
     stream.read_exact(&mut bytes[8..]).await.ok()?;
     Some((bytes[0], bytes[1] & 1 == 1, bytes))
+}
+
+/// A request of one packet that holds what the mock finds its answer by.
+fn needle() -> Vec<u8> {
+    let mut packet = vec![RPC, 1, 0, 0, 0, 0, 1, 0];
+    packet.extend(NEEDLE.encode_utf16().flat_map(u16::to_le_bytes));
+    packet[3] = u8::try_from(packet.len()).expect("it is short");
+    packet
 }
 
 impl State {
@@ -188,8 +227,21 @@ impl State {
         loop {
             let (kind, mut is_last, bytes) = packet(&mut client).await?;
             if kind == RPC {
-                assert!(is_last, "a request in one packet");
-                self.answer(&bytes, &mut client, &mut mock).await?;
+                let (mut body, mut packets) = (bytes[8..].to_vec(), 1);
+                while !is_last {
+                    let (kind, last, bytes) = packet(&mut client).await?;
+                    assert_eq!(kind, RPC);
+                    body.extend_from_slice(&bytes[8..]);
+                    (is_last, packets) = (last, packets + 1);
+                }
+                // The mock would answer each packet of a long request: it gets a short one that finds the same answer.
+                let short = if packets == 1 { bytes } else { needle() };
+                let request = Request {
+                    body,
+                    packets,
+                    short,
+                };
+                self.answer(&request, &mut client, &mut mock).await?;
                 continue;
             }
             mock.write_all(&bytes).await.ok()?;
@@ -205,11 +257,11 @@ impl State {
 
     async fn answer(
         &self,
-        bytes: &[u8],
+        request: &Request,
         client: &mut TcpStream,
         mock: &mut TcpStream,
     ) -> Option<()> {
-        let (text, parameters) = request::read(&bytes[8..]).expect("a request");
+        let (text, parameters) = request::read(&request.body).expect("a request");
         let (_, after) = text.split_once("].[Crashes_").expect("a table");
         let app = after[..36].parse().expect("an app's ID");
         let is_it = |it: &&Statement| it.text(Dialect::Tsql, app) == text;
@@ -217,7 +269,7 @@ impl State {
         self.requests
             .lock()
             .expect("no panic")
-            .push((statement, bytes.len()));
+            .push((statement, request.packets));
         let act = self.acts.lock().expect("no panic").pop_front();
         if act == Some(Act::BreakBefore) {
             return None;
@@ -234,7 +286,7 @@ impl State {
             return None;
         }
         self.registry.lock().await.register(NEEDLE, response);
-        mock.write_all(bytes).await.ok()?;
+        mock.write_all(&request.short).await.ok()?;
         let (_, _, answer) = packet(mock).await?;
         client.write_all(&answer).await.ok()
     }
