@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -20,6 +20,7 @@ use appcenter_dsr::work::Probe;
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
 use appcenter_sim::{Sim, World};
+use azure_storage_queue::QueueClient;
 use azure_storage_queue::models::QueueClientReceiveMessagesOptions;
 use azurite::Account;
 use base64::Engine as _;
@@ -92,6 +93,10 @@ pub(crate) struct Pump {
     settings: HashMap<String, String>,
     /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
     hurries: bool,
+    /// The functions' queues. A client reads the machine's certificates when it is made, so each is made once.
+    queues: Vec<QueueClient>,
+    /// The application as this side looks at stored state; made once for the same reason.
+    observer: OnceLock<Box<App>>,
     _azurite: Arc<azurite::Azurite>,
 }
 
@@ -109,6 +114,13 @@ impl Pump {
         let azurite = azurite().await;
         let account = azurite.account();
         let sim = Sim::start(world, appcenter_sim::Options::default()).await?;
+        let service = account.queues()?;
+        let mut queues = Vec::new();
+        for function in Function::ALL {
+            if function.trigger() == Trigger::Queue {
+                queues.push(service.queue_client(function.name())?);
+            }
+        }
         let downloads = sim.downloads_url();
         let settings = [
             ("AzureWebJobsStorage", account.connection_string()),
@@ -135,6 +147,8 @@ impl Pump {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             hurries: true,
+            queues,
+            observer: OnceLock::new(),
             _azurite: azurite,
         })
     }
@@ -192,10 +206,8 @@ impl Pump {
         let mut quiet = Instant::now();
         loop {
             let mut worked = 0;
-            for function in Function::ALL {
-                if function.trigger() == Trigger::Queue {
-                    worked += Box::pin(self.work_on(&mut app, *function, disturb)).await?;
-                }
+            for queue in &self.queues {
+                worked += Box::pin(self.work_on(&mut app, queue, disturb)).await?;
             }
             if worked > 0 {
                 quiet = Instant::now();
@@ -225,10 +237,9 @@ impl Pump {
     async fn work_on(
         &self,
         app: &mut Arc<App>,
-        function: Function,
+        queue: &QueueClient,
         disturb: &Disturb,
     ) -> anyhow::Result<usize> {
-        let queue = self.account.queue(function.name())?;
         let options = QueueClientReceiveMessagesOptions {
             number_of_messages: Some(16),
             visibility_timeout: Some(30),
@@ -320,9 +331,18 @@ impl Pump {
         Ok(record)
     }
 
+    /// The application by which stored state is looked at; the settings it was made with do not matter for that.
+    fn observer(&self) -> anyhow::Result<&App> {
+        if let Some(app) = self.observer.get() {
+            return Ok(app);
+        }
+        let app = Box::new(self.app(KillAt::new(None, false))?);
+        Ok(self.observer.get_or_init(|| app))
+    }
+
     /// A request's record.
     pub(crate) async fn record(&self, id: &RequestId) -> anyhow::Result<Record> {
-        let app = self.app(KillAt::new(None, false))?;
+        let app = self.observer()?;
         let loaded = app
             .store
             .record(id)
@@ -333,14 +353,14 @@ impl Pump {
 
     /// A request's report.
     pub(crate) async fn report(&self, record: &Record) -> anyhow::Result<Value> {
-        let app = self.app(KillAt::new(None, false))?;
-        let bytes = stages::requests::report(Context::new(&app), &record.id, "json").await?;
+        let app = self.observer()?;
+        let bytes = stages::requests::report(Context::new(app), &record.id, "json").await?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 
     /// Blobs of the work container under a prefix.
     pub(crate) async fn blobs(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let app = self.app(KillAt::new(None, false))?;
+        let app = self.observer()?;
         let mut listing = app.store.container().list(prefix);
         let mut names = Vec::new();
         while let Some(page) = listing.next_page().await? {
