@@ -72,6 +72,7 @@ pub async fn search_day(
     let searcher = Searcher::new(&identifiers)
         .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
     let (searcher, customers) = (Arc::new(searcher), Arc::new(customers));
+    let own_id = uuid::Uuid::try_parse(&app_id).ok();
 
     let is_patient = seats
         .iter()
@@ -94,8 +95,9 @@ pub async fn search_day(
                 .collect();
             let scans = wanted.into_iter().map(|entry| {
                 let (searcher, customers) = (Arc::clone(&searcher), Arc::clone(&customers));
+                let count = own_id.filter(|_| shared);
                 async move {
-                    let scanned = scan(cx.app, &searcher, &customers, &entry.name).await;
+                    let scanned = scan(cx.app, &searcher, &customers, &entry.name, count).await;
                     (entry, scanned)
                 }
             });
@@ -267,8 +269,12 @@ fn take(
         {
             let result = &mut seat.result;
             result.records += scanned.summary.records;
-            if matches!(stream, Stream::Crashes | Stream::Errors) {
-                result.reports += 1;
+            if shared {
+                result.shared_reports += scanned.own.named;
+                result.shared_report_rows += scanned.own.rows;
+            } else if matches!(stream, Stream::Crashes | Stream::Errors) {
+                // A blob can hold all reports of a minute.
+                result.reports += scanned.summary.records;
             }
             for part in &scanned.summary.not_searched {
                 Seat::name(&mut result.not_searched, &entry.name, &part.to_string());
