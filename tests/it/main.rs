@@ -10,5 +10,6 @@ mod harness;
 mod host_protocol;
 mod kills;
 mod pump;
+mod shared_archive;
 mod sweep;
 mod tidy;

@@ -16,7 +16,7 @@ use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::stages::decide::Decision;
 use appcenter_dsr::stages::{self, Context, decide, intake, sweep};
-use appcenter_dsr::work::Probe;
+use appcenter_dsr::work::{Probe, names};
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
 use appcenter_sim::{Sim, World};
@@ -37,6 +37,8 @@ pub(crate) struct KillAt {
     pub(crate) done: bool,
     writes: AtomicUsize,
     names: Mutex<Vec<String>>,
+    /// What the invocation under way works on, so that writes of one name can be told apart.
+    invocation: Mutex<String>,
 }
 
 impl KillAt {
@@ -46,10 +48,29 @@ impl KillAt {
             done,
             writes: AtomicUsize::new(0),
             names: Mutex::new(Vec::new()),
+            invocation: Mutex::default(),
         })
     }
 
-    /// The writes so far, by name.
+    /// An invocation begins.
+    fn enter(&self, of: &str) {
+        of.clone_into(&mut self.invocation.lock().expect("no panic"));
+    }
+
+    /// An invocation for a message begins. A day's message does not say its step, the one before it did.
+    fn take(&self, message: &Message) {
+        let last = self.invocation.lock().expect("no panic").clone();
+        let last = last.trim_end_matches(", a day");
+        match message {
+            Message::Step { step, slice, .. } => {
+                let part = slice.map_or("", |_| ", a slice");
+                self.enter(&format!("{}{part}", step.name()));
+            }
+            Message::Day { .. } => self.enter(&format!("{last}, a day")),
+        }
+    }
+
+    /// The writes so far: what was worked on, and what was written.
     pub(crate) fn names(&self) -> Vec<String> {
         self.names.lock().expect("no panic").clone()
     }
@@ -60,7 +81,9 @@ impl Probe for KillAt {
         let n = if done {
             self.writes.load(Ordering::SeqCst) - 1
         } else {
-            self.names.lock().expect("no panic").push(write.to_owned());
+            let of = self.invocation.lock().expect("no panic").clone();
+            let name = format!("{of}: {write}");
+            self.names.lock().expect("no panic").push(name);
             self.writes.fetch_add(1, Ordering::SeqCst)
         };
         !(self.nth == Some(n) && self.done == done)
@@ -179,6 +202,7 @@ impl Pump {
     ) -> anyhow::Result<RequestId> {
         let body = document.to_string();
         for _ in 0..3 {
+            disturb.probe.enter("intake");
             let app = self.app(Arc::clone(&disturb.probe))?;
             let cx = Context::new(&app);
             let Ok(accepted) = intake::run(cx, body.as_bytes()).await else {
@@ -220,6 +244,7 @@ impl Pump {
             // A kill can lose the one message there was: then a sweep, later, wakes the request.
             if self.hurries && quiet.elapsed() > Duration::from_millis(2500) {
                 self.clock.advance(Duration::from_secs(3600));
+                disturb.probe.enter("sweep");
                 let fresh = self.app(Arc::clone(&disturb.probe))?;
                 let cx = Context::new(&fresh);
                 if let Ok(swept) = sweep::run(cx).await {
@@ -261,6 +286,7 @@ impl Pump {
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?;
             let mut is_done = true;
             for _ in 0..disturb.deliveries {
+                disturb.probe.take(&parsed);
                 if Box::pin(dispatch::invoke(app, parsed.clone()))
                     .await
                     .is_err()
@@ -289,6 +315,7 @@ impl Pump {
     ) -> anyhow::Result<()> {
         let mut last = String::new();
         for _ in 0..3 {
+            disturb.probe.enter("decide");
             let app = self.app(Arc::clone(&disturb.probe))?;
             let cx = Context::new(&app);
             match decide::run(cx, id, decision, body.to_string().as_bytes()).await {
@@ -356,6 +383,26 @@ impl Pump {
         let app = self.observer()?;
         let bytes = stages::requests::report(Context::new(app), &record.id, "json").await?;
         Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// A request's plan.
+    pub(crate) async fn plan(&self, id: &RequestId) -> anyhow::Result<Value> {
+        let record = self.record(id).await?;
+        let container = self.observer()?.store.container();
+        let name = names::plan(&record.id, record.run);
+        let stored = container.read(&name, 64 * 1024 * 1024).await?;
+        Ok(serde_json::from_slice(&stored.context("a plan")?.bytes)?)
+    }
+
+    /// A request's package, if it has one.
+    pub(crate) async fn package(&self, record: &Record) -> anyhow::Result<Option<Vec<u8>>> {
+        if record.package.is_none() {
+            return Ok(None);
+        }
+        let name = names::package(&record.id, record.run);
+        let container = self.observer()?.store.container();
+        let stored = container.read(&name, 64 * 1024 * 1024).await?;
+        Ok(stored.map(|it| it.bytes.into()))
     }
 
     /// Blobs of the work container under a prefix.
