@@ -279,7 +279,7 @@ impl Client {
     }
 
     /// Asks for a link and fetches what is behind it. Once more when another place may have to be looked in: a link
-    /// expires, a 404 passes, and a page may be a proxy's. What is said twice is believed.
+    /// expires, a 404 or a redirect passes, and a page may be a proxy's. What is said twice is believed.
     pub(super) async fn fetch_fresh<'a>(
         &self,
         link: &(dyn Fn() -> BoxFuture<'a, Result<Location, Error>> + Sync),
@@ -289,8 +289,6 @@ impl Client {
         match once().await {
             Ok((bytes, false)) => return Ok(bytes),
             Ok((_bytes, true)) => {}
-            // It was asked for often enough already.
-            Err(error @ Error::Protocol { .. }) => return Err(error),
             Err(error) => drop(next_place(error)?),
         }
         once().await.map(|(bytes, _is_page)| bytes)

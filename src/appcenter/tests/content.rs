@@ -55,6 +55,7 @@ async fn what_passes_is_asked_for_once_more() {
     let page = || json(200, "<html>").header("content-type", "text/html; charset=utf-8");
     for (first, files) in [
         (status(404), vec![json(200, "log")]),
+        (status(302), vec![json(200, "log")]),
         (
             json(200, r#"{"uri":"https://evil.com/x"}"#),
             vec![json(200, "log")],
@@ -88,7 +89,10 @@ async fn the_raw_log_is_looked_for_in_other_places() {
     let elsewhere = json(200, r#"{"uri":"https://evil.com/x"}"#);
     let text = json(200, "Incident Identifier: x").header("content-type", "text/plain");
     let cases = [
-        (vec![no_uri.clone(), json(200, "{}")], Some(RawSource::Json)),
+        (
+            vec![no_uri.clone(), no_uri.clone(), json(200, "{}")],
+            Some(RawSource::Json),
+        ),
         (
             vec![elsewhere.clone(), elsewhere, json(200, "{}")],
             Some(RawSource::Json),
@@ -126,6 +130,7 @@ async fn attachments_from_their_file_or_their_text() {
         ),
         link(&files),
         json(200, r#"{"uri":null}"#),
+        json(200, r#"{"uri":null}"#),
         json(200, r#"{"content":"text"}"#),
         json(200, "\"bare\""),
     ])
@@ -151,8 +156,8 @@ async fn attachments_from_their_file_or_their_text() {
         .expect("text");
     assert_eq!(bare.expose(), "bare");
     let lines = exchange.lines();
-    assert!(lines[3].ends_with(&format!("/errors/{e}/attachments/a1/text")));
-    assert!(lines[4].ends_with(&format!("/crashes/{e}/attachments/a1/text")));
+    assert!(lines[4].ends_with(&format!("/errors/{e}/attachments/a1/text")));
+    assert!(lines[5].ends_with(&format!("/crashes/{e}/attachments/a1/text")));
 }
 
 #[tokio::test]
