@@ -12,7 +12,7 @@ pub(super) enum Expect {
     Json,
     /// Nothing, a JSON document, or plain text: of calls where the status is the answer.
     Acknowledgement,
-    /// Any bytes.
+    /// Any bytes but a page; what is said to be JSON is whole.
     File,
 }
 
@@ -33,13 +33,29 @@ pub(super) fn check_body(
     if !encoding.is_empty() && encoding != "identity" {
         return Err("compressed, which was not asked for");
     }
-    if expect == Expect::File {
-        return Ok(());
-    }
     let content_type = header(CONTENT_TYPE);
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let is_json =
         media_type.is_empty() || media_type.ends_with("/json") || media_type.ends_with("+json");
+    if expect == Expect::File {
+        if media_type == "text/html" {
+            return Err("a page instead of a file");
+        }
+        // A text may begin with JSON and go on otherwise; one that only ends too early was cut off.
+        let begins = body.trim_ascii_start().first();
+        let is_cut = || {
+            let read = serde_json::from_slice::<IgnoredAny>(body);
+            read.is_err_and(|error| error.is_eof())
+        };
+        if !media_type.is_empty()
+            && is_json
+            && matches!(begins, Some(b'{' | b'[' | b'"'))
+            && is_cut()
+        {
+            return Err("it was cut off");
+        }
+        return Ok(());
+    }
     if expect == Expect::Acknowledgement {
         if body.trim_ascii().is_empty() {
             return Ok(());
@@ -139,8 +155,16 @@ mod tests {
             (Acknowledgement, "text/html", "ok", false),
             (Acknowledgement, json, "ok", false),
             (Acknowledgement, json, r#"{"error":{"code":"x"}}"#, false),
-            (File, "text/html", "<html>", true),
+            (File, "text/html", "<html>", false),
             (File, "", "", true),
+            (File, "", "{", true),
+            (File, json, "", true),
+            (File, json, "text", true),
+            (File, json, r#"{"content":"x"}"#, true),
+            (File, json, r#"{"content":"x"#, false),
+            (File, json, "\"x", false),
+            (File, json, "{\"a\":1}\nIncident Identifier: x", true),
+            (File, "text/plain", "{", true),
         ];
         for (expect, content_type, body, expected) in cases {
             let is_good = is_good(expect, content_type, body);

@@ -81,16 +81,34 @@ impl Client {
         location: &Location,
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
+        let (bytes, _is_page) = self.fetch_file(location, limit).await?;
+        Ok(bytes)
+    }
+
+    /// A whole download in memory, and whether its place calls it a page.
+    pub(super) async fn fetch_file(
+        &self,
+        location: &Location,
+        limit: u64,
+    ) -> Result<(Personal<Bytes>, bool), Error> {
         self.retrying(&|| self.whole(location, limit).boxed()).await
     }
 
-    async fn whole(&self, location: &Location, limit: u64) -> Result<Personal<Bytes>, Failed> {
+    async fn whole(
+        &self,
+        location: &Location,
+        limit: u64,
+    ) -> Result<(Personal<Bytes>, bool), Failed> {
         let mut download = self.open(location, limit).await?;
+        let is_page = download.content_type.as_deref().is_some_and(|it| {
+            let media_type = it.split(';').next().unwrap_or_default().trim();
+            media_type.eq_ignore_ascii_case("text/html")
+        });
         let mut bytes = BytesMut::new();
         while let Some(chunk) = download.read_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Personal::new(bytes.freeze()))
+        Ok((Personal::new(bytes.freeze()), is_page))
     }
 
     async fn open(&self, location: &Location, limit: u64) -> Result<Download, Failed> {

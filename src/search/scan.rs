@@ -308,6 +308,7 @@ impl Records<'_> {
     fn take(&mut self, piece: Piece<'_>, sink: &mut dyn Sink) -> ControlFlow<()> {
         let is_oversized = !(piece.is_first && piece.is_last);
         if piece.is_first {
+            sink.seen(piece.bytes);
             self.examiner.begin(piece.record);
             if !piece.is_json {
                 self.is_binary |= is_binary(piece.bytes);

@@ -7,6 +7,9 @@ use super::Hit;
 
 /// Receives the records in which something was found, in their order.
 pub trait Sink {
+    /// Is shown every record before it is searched, of an oversized one its beginning. Most sinks do not care.
+    fn seen(&mut self, _record: &[u8]) {}
+
     /// Takes one record. `Break` ends the scan.
     fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()>;
 }

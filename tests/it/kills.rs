@@ -1,5 +1,6 @@
 //! Every write of a request is a place to be killed: before it, and after it. Each ends as the undisturbed run does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use appcenter_dsr::workflow::{Record, Status};
@@ -11,7 +12,7 @@ use crate::pump::{Disturb, KillAt, Pump};
 const SMALL: &str = include_str!("../scenarios/small.toml");
 /// Runs at once.
 const PARALLEL: usize = 6;
-/// Of so many places one is tried in a test run; 1 tries them all, in about ten minutes.
+/// Of so many places one is tried in a test run, beside one of each kind; 1 tries them all, in about ten minutes.
 const STRIDE: usize = 11;
 
 /// Runs a request of the small world under a disturbance and holds it against what the world expects.
@@ -32,8 +33,38 @@ async fn run(name: &str, disturb: &Disturb) -> anyhow::Result<(Pump, Record)> {
     Ok((pump, record))
 }
 
-/// Kills a run at writes in turn, before and after each; every `stride`-th of them, beginning at a place that the
-/// number of writes decides, so that all are tried as the code changes.
+/// Where to kill: which write, and whether it still happens.
+///
+/// Every `stride`-th place, beginning at one that the number of writes decides, so that all are tried as the code
+/// changes; each kind of write, before it and after it; and of each step each kind, before it or after it in turn: after a
+/// write is for most of them before the next.
+fn places(writes: &[String], stride: usize) -> BTreeSet<(usize, bool)> {
+    let all = (0..writes.len()).flat_map(|nth| [(nth, false), (nth, true)]);
+    let mut places: BTreeSet<_> = all.skip(writes.len() % stride).step_by(stride).collect();
+    let kinds = |kind: fn(&str) -> &str| {
+        let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (nth, write) in writes.iter().enumerate() {
+            kinds.entry(kind(write)).or_default().push(nth);
+        }
+        kinds
+    };
+    let mut add = |alike: &[usize], done: bool| {
+        if !alike.iter().any(|nth| places.contains(&(*nth, done))) {
+            places.insert((alike[alike.len() / 2], done));
+        }
+    };
+    for (n, alike) in kinds(|write| write).values().enumerate() {
+        add(alike, n % 2 == 1);
+    }
+    let of_any_step = kinds(|write| write.rsplit(": ").next().unwrap_or(write));
+    for alike in of_any_step.values() {
+        add(alike, false);
+        add(alike, true);
+    }
+    places
+}
+
+/// Kills a run at writes in turn, before and after each.
 async fn killed_everywhere(
     name: &'static str,
     expected: Status,
@@ -45,11 +76,9 @@ async fn killed_everywhere(
     let exceptions = record.exceptions;
     let writes = undisturbed.probe.names();
     assert!(writes.len() > 40, "only {} writes", writes.len());
-    let places = (0..writes.len() * 2)
-        .skip(writes.len() % stride)
-        .step_by(stride)
-        .map(|place| (place / 2, place % 2 == 1));
-    let runs = places.map(|(nth, done)| {
+    let places = places(&writes, stride);
+    let number = places.len();
+    let runs = places.into_iter().map(|(nth, done)| {
         let exceptions = exceptions.clone();
         async move {
             let disturb = Disturb {
@@ -80,9 +109,8 @@ async fn killed_everywhere(
         .await;
     assert!(
         faults.is_empty(),
-        "{} of {} kills:\n{}",
+        "{} of {number} kills:\n{}",
         faults.len(),
-        writes.len() * 2,
         faults.join("\n")
     );
     Ok(())

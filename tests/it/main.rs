@@ -11,5 +11,6 @@ mod host_protocol;
 mod kills;
 mod paths;
 mod pump;
+mod shared_archive;
 mod sweep;
 mod tidy;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -16,10 +16,11 @@ use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::stages::decide::Decision;
 use appcenter_dsr::stages::{self, Context, decide, intake, sweep};
-use appcenter_dsr::work::Probe;
+use appcenter_dsr::work::{Probe, names};
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
 use appcenter_sim::{Sim, World};
+use azure_storage_queue::QueueClient;
 use azure_storage_queue::models::QueueClientReceiveMessagesOptions;
 use azurite::Account;
 use base64::Engine as _;
@@ -36,6 +37,8 @@ pub(crate) struct KillAt {
     pub(crate) done: bool,
     writes: AtomicUsize,
     names: Mutex<Vec<String>>,
+    /// What the invocation under way works on, so that writes of one name can be told apart.
+    invocation: Mutex<String>,
 }
 
 impl KillAt {
@@ -45,10 +48,29 @@ impl KillAt {
             done,
             writes: AtomicUsize::new(0),
             names: Mutex::new(Vec::new()),
+            invocation: Mutex::default(),
         })
     }
 
-    /// The writes so far, by name.
+    /// An invocation begins.
+    fn enter(&self, of: &str) {
+        of.clone_into(&mut self.invocation.lock().expect("no panic"));
+    }
+
+    /// An invocation for a message begins. A day's message does not say its step, the one before it did.
+    fn take(&self, message: &Message) {
+        let last = self.invocation.lock().expect("no panic").clone();
+        let last = last.trim_end_matches(", a day");
+        match message {
+            Message::Step { step, slice, .. } => {
+                let part = slice.map_or("", |_| ", a slice");
+                self.enter(&format!("{}{part}", step.name()));
+            }
+            Message::Day { .. } => self.enter(&format!("{last}, a day")),
+        }
+    }
+
+    /// The writes so far: what was worked on, and what was written.
     pub(crate) fn names(&self) -> Vec<String> {
         self.names.lock().expect("no panic").clone()
     }
@@ -59,7 +81,9 @@ impl Probe for KillAt {
         let n = if done {
             self.writes.load(Ordering::SeqCst) - 1
         } else {
-            self.names.lock().expect("no panic").push(write.to_owned());
+            let of = self.invocation.lock().expect("no panic").clone();
+            let name = format!("{of}: {write}");
+            self.names.lock().expect("no panic").push(name);
             self.writes.fetch_add(1, Ordering::SeqCst)
         };
         !(self.nth == Some(n) && self.done == done)
@@ -92,6 +116,10 @@ pub(crate) struct Pump {
     settings: HashMap<String, String>,
     /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
     hurries: bool,
+    /// The functions' queues. A client reads the machine's certificates when it is made, so each is made once.
+    queues: Vec<QueueClient>,
+    /// The application as this side looks at stored state; made once for the same reason.
+    observer: OnceLock<Box<App>>,
     _azurite: Arc<azurite::Azurite>,
     _folder: tempfile::TempDir,
 }
@@ -118,6 +146,13 @@ impl Pump {
         let azurite = azurite().await;
         let account = azurite.account();
         let sim = Sim::start(world, options).await?;
+        let service = account.queues()?;
+        let mut queues = Vec::new();
+        for function in Function::ALL {
+            if function.trigger() == Trigger::Queue {
+                queues.push(service.queue_client(function.name())?);
+            }
+        }
         let downloads = sim.downloads_url();
         let folder = tempfile::tempdir()?;
         let ledger = folder.path().join("ledger.db");
@@ -147,6 +182,8 @@ impl Pump {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             hurries: true,
+            queues,
+            observer: OnceLock::new(),
             _azurite: azurite,
             _folder: folder,
         })
@@ -178,6 +215,7 @@ impl Pump {
     ) -> anyhow::Result<RequestId> {
         let body = document.to_string();
         for _ in 0..3 {
+            disturb.probe.enter("intake");
             let app = self.app(Arc::clone(&disturb.probe))?;
             let cx = Context::new(&app);
             let Ok(accepted) = intake::run(cx, body.as_bytes()).await else {
@@ -205,10 +243,8 @@ impl Pump {
         let mut quiet = Instant::now();
         loop {
             let mut worked = 0;
-            for function in Function::ALL {
-                if function.trigger() == Trigger::Queue {
-                    worked += Box::pin(self.work_on(&mut app, *function, disturb)).await?;
-                }
+            for queue in &self.queues {
+                worked += Box::pin(self.work_on(&mut app, queue, disturb)).await?;
             }
             if worked > 0 {
                 quiet = Instant::now();
@@ -221,6 +257,7 @@ impl Pump {
             // A kill can lose the one message there was: then a sweep, later, wakes the request.
             if self.hurries && quiet.elapsed() > Duration::from_millis(2500) {
                 self.clock.advance(Duration::from_secs(3600));
+                disturb.probe.enter("sweep");
                 let fresh = self.app(Arc::clone(&disturb.probe))?;
                 let cx = Context::new(&fresh);
                 if let Ok(swept) = sweep::run(cx).await {
@@ -238,10 +275,9 @@ impl Pump {
     async fn work_on(
         &self,
         app: &mut Arc<App>,
-        function: Function,
+        queue: &QueueClient,
         disturb: &Disturb,
     ) -> anyhow::Result<usize> {
-        let queue = self.account.queue(function.name())?;
         let options = QueueClientReceiveMessagesOptions {
             number_of_messages: Some(16),
             visibility_timeout: Some(30),
@@ -263,6 +299,7 @@ impl Pump {
                 .map_err(|reason| anyhow::anyhow!("{reason}"))?;
             let mut is_done = true;
             for _ in 0..disturb.deliveries {
+                disturb.probe.take(&parsed);
                 if Box::pin(dispatch::invoke(app, parsed.clone()))
                     .await
                     .is_err()
@@ -291,6 +328,7 @@ impl Pump {
     ) -> anyhow::Result<()> {
         let mut last = String::new();
         for _ in 0..3 {
+            disturb.probe.enter("decide");
             let app = self.app(Arc::clone(&disturb.probe))?;
             let cx = Context::new(&app);
             match decide::run(cx, id, decision, body.to_string().as_bytes()).await {
@@ -333,9 +371,18 @@ impl Pump {
         Ok(record)
     }
 
+    /// The application by which stored state is looked at; the settings it was made with do not matter for that.
+    fn observer(&self) -> anyhow::Result<&App> {
+        if let Some(app) = self.observer.get() {
+            return Ok(app);
+        }
+        let app = Box::new(self.app(KillAt::new(None, false))?);
+        Ok(self.observer.get_or_init(|| app))
+    }
+
     /// A request's record.
     pub(crate) async fn record(&self, id: &RequestId) -> anyhow::Result<Record> {
-        let app = self.app(KillAt::new(None, false))?;
+        let app = self.observer()?;
         let loaded = app
             .store
             .record(id)
@@ -346,14 +393,34 @@ impl Pump {
 
     /// A request's report.
     pub(crate) async fn report(&self, record: &Record) -> anyhow::Result<Value> {
-        let app = self.app(KillAt::new(None, false))?;
-        let bytes = stages::requests::report(Context::new(&app), &record.id, "json").await?;
+        let app = self.observer()?;
+        let bytes = stages::requests::report(Context::new(app), &record.id, "json").await?;
         Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// A request's plan.
+    pub(crate) async fn plan(&self, id: &RequestId) -> anyhow::Result<Value> {
+        let record = self.record(id).await?;
+        let container = self.observer()?.store.container();
+        let name = names::plan(&record.id, record.run);
+        let stored = container.read(&name, 64 * 1024 * 1024).await?;
+        Ok(serde_json::from_slice(&stored.context("a plan")?.bytes)?)
+    }
+
+    /// A request's package, if it has one.
+    pub(crate) async fn package(&self, record: &Record) -> anyhow::Result<Option<Vec<u8>>> {
+        if record.package.is_none() {
+            return Ok(None);
+        }
+        let name = names::package(&record.id, record.run);
+        let container = self.observer()?.store.container();
+        let stored = container.read(&name, 64 * 1024 * 1024).await?;
+        Ok(stored.map(|it| it.bytes.into()))
     }
 
     /// Blobs of the work container under a prefix.
     pub(crate) async fn blobs(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let app = self.app(KillAt::new(None, false))?;
+        let app = self.observer()?;
         let mut listing = app.store.container().list(prefix);
         let mut names = Vec::new();
         while let Some(page) = listing.next_page().await? {

@@ -51,25 +51,61 @@ async fn an_expired_link_is_asked_for_once_more() {
 }
 
 #[tokio::test]
+async fn what_passes_is_asked_for_once_more() {
+    let page = || json(200, "<html>").header("content-type", "text/html; charset=utf-8");
+    for (first, files) in [
+        (status(404), vec![json(200, "log")]),
+        (status(302), vec![json(200, "log")]),
+        (
+            json(200, r#"{"uri":"https://evil.com/x"}"#),
+            vec![json(200, "log")],
+        ),
+    ] {
+        let files = Exchange::start(files).await;
+        let exchange = Exchange::start([first, link(&files)]).await;
+        let client = exchange.client();
+        let (app, group, error) = (app(), group(), error_id());
+        let log = client.raw_log(&app, &group, &error, MIB);
+        assert_eq!(log.await.expect("a log").bytes.expose().as_ref(), b"log");
+    }
+    // A page in place of a file is a proxy's; a file that is a page is one twice.
+    for (files, expected) in [
+        (vec![page(), json(200, "log")], "log"),
+        (vec![page(), page()], "<html>"),
+    ] {
+        let files = Exchange::start(files).await;
+        let exchange = Exchange::start([link(&files), link(&files)]).await;
+        let client = exchange.client();
+        let (app, group, error) = (app(), group(), error_id());
+        let log = client.raw_log(&app, &group, &error, MIB);
+        let log = log.await.expect("a log");
+        assert_eq!(log.bytes.expose().as_ref(), expected.as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn the_raw_log_is_looked_for_in_other_places() {
     let no_uri = json(200, "{}");
     let elsewhere = json(200, r#"{"uri":"https://evil.com/x"}"#);
     let text = json(200, "Incident Identifier: x").header("content-type", "text/plain");
     let cases = [
-        (vec![no_uri.clone(), json(200, "{}")], Some(RawSource::Json)),
-        (vec![elsewhere, json(200, "{}")], Some(RawSource::Json)),
         (
-            vec![status(404), status(400), text.clone()],
+            vec![no_uri.clone(), no_uri.clone(), json(200, "{}")],
+            Some(RawSource::Json),
+        ),
+        (
+            vec![elsewhere.clone(), elsewhere, json(200, "{}")],
+            Some(RawSource::Json),
+        ),
+        (
+            vec![status(404), status(404), status(400), text.clone()],
             Some(RawSource::Text),
         ),
         (
-            vec![status(404), status(404), status(400), text],
+            vec![status(404), status(404), status(404), status(400), text],
             Some(RawSource::Text),
         ),
-        (
-            vec![status(404), status(404), status(404), status(404)],
-            None,
-        ),
+        (vec![status(404); 5], None),
         (vec![status(401)], None),
         (vec![no_uri, status(429)], None),
     ];
@@ -93,6 +129,7 @@ async fn attachments_from_their_file_or_their_text() {
             r#"[{"attachmentId":"a1","fileName":"canary.txt","size":3}]"#,
         ),
         link(&files),
+        json(200, r#"{"uri":null}"#),
         json(200, r#"{"uri":null}"#),
         json(200, r#"{"content":"text"}"#),
         json(200, "\"bare\""),
@@ -119,8 +156,8 @@ async fn attachments_from_their_file_or_their_text() {
         .expect("text");
     assert_eq!(bare.expose(), "bare");
     let lines = exchange.lines();
-    assert!(lines[3].ends_with(&format!("/errors/{e}/attachments/a1/text")));
-    assert!(lines[4].ends_with(&format!("/crashes/{e}/attachments/a1/text")));
+    assert!(lines[4].ends_with(&format!("/errors/{e}/attachments/a1/text")));
+    assert!(lines[5].ends_with(&format!("/crashes/{e}/attachments/a1/text")));
 }
 
 #[tokio::test]

@@ -47,9 +47,15 @@ pub struct DayResult {
     /// Bytes read.
     #[serde(default)]
     pub bytes: u64,
-    /// Reports (payload blobs of the app).
+    /// Reports in the app's own folder.
     #[serde(default)]
     pub reports: u64,
+    /// Reports in the folder that apps may share which say that they are the app's.
+    #[serde(default)]
+    pub shared_reports: u64,
+    /// Reports of which a row in that folder says so.
+    #[serde(default)]
+    pub shared_report_rows: u64,
     /// Blobs that could not be read.
     #[serde(default)]
     pub unreadable: Vec<Unreadable>,
@@ -62,6 +68,15 @@ pub struct DayResult {
     /// Why the day was given up, if it was.
     #[serde(default)]
     pub failed: Option<String>,
+}
+
+impl DayResult {
+    /// Reports of the app. Where apps may share a folder, a report counts by its own word or by its row's; one of which
+    /// nothing tells the app is of none.
+    #[must_use]
+    pub fn own_reports(&self) -> u64 {
+        self.reports + self.shared_reports.max(self.shared_report_rows)
+    }
 }
 
 /// Cuts a search into one slice per app and day with data, and marks the request as waiting for them.

@@ -21,6 +21,8 @@ use crate::work::{Error, Finished, Slice, SliceEnd, names};
 use crate::workflow::join::{Root, SliceMark};
 use crate::workflow::{Event, Record, Step};
 
+/// The source of a day that several apps may share: the archive's folder without an app's ID.
+const SHARED: usize = 1;
 /// Blobs that are read at once.
 const PARALLEL: usize = 8;
 /// Hits that are kept in memory, in bytes of JSON, before they are written.
@@ -72,6 +74,7 @@ pub async fn search_day(
     let searcher = Searcher::new(&identifiers)
         .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
     let (searcher, customers) = (Arc::new(searcher), Arc::new(customers));
+    let own_id = uuid::Uuid::try_parse(&app_id).ok();
 
     let is_patient = seats
         .iter()
@@ -97,8 +100,9 @@ pub async fn search_day(
                 .collect();
             let scans = wanted.into_iter().map(|entry| {
                 let (searcher, customers) = (Arc::clone(&searcher), Arc::clone(&customers));
+                let count = own_id.filter(|_| n == SHARED);
                 async move {
-                    let scanned = scan(cx.app, &searcher, &customers, &entry.name).await;
+                    let scanned = scan(cx.app, &searcher, &customers, &entry.name, count).await;
                     (entry, scanned)
                 }
             });
@@ -279,8 +283,12 @@ fn take(
         {
             let result = &mut seat.result;
             result.records += scanned.summary.records;
-            if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
-                result.reports += 1;
+            if source == SHARED {
+                result.shared_reports += scanned.own.named;
+                result.shared_report_rows += scanned.own.rows;
+            } else if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
+                // A blob can hold all reports of a minute.
+                result.reports += scanned.summary.records;
             }
             for part in &scanned.summary.not_searched {
                 Seat::name(&mut result.not_searched, &entry.name, &part.to_string());

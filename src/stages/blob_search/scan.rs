@@ -1,10 +1,13 @@
 //! One blob through the engine, off the async threads: chunks in, hits of each request out.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memmem;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::needles::Needles;
 use crate::app::App;
@@ -31,9 +34,20 @@ pub(super) struct Customer {
     pub(super) keeps_text: bool,
 }
 
+/// Reports of one app in a blob that other apps may share.
+#[derive(Debug, Default)]
+pub(super) struct OwnReports {
+    /// That say so themselves.
+    pub(super) named: u64,
+    /// Of which a log row says so.
+    pub(super) rows: u64,
+}
+
 /// What the scan of one blob came to.
 #[derive(Debug)]
 pub(super) struct Scanned {
+    /// Reports of the app that was asked for.
+    pub(super) own: OwnReports,
     /// Hits, with the customer they are of and the app that the record names.
     pub(super) hits: Vec<(usize, Option<String>, Hit)>,
     /// What the engine says of the blob.
@@ -51,12 +65,13 @@ pub(super) enum ScanError {
     Broken,
 }
 
-/// Scans a blob for all customers.
+/// Scans a blob for all customers; in a folder that apps may share, `count` is the app whose reports are counted.
 pub(super) async fn scan(
     app: &App,
     searcher: &Arc<Searcher>,
     customers: &Arc<Vec<Customer>>,
     blob: &str,
+    count: Option<Uuid>,
 ) -> Result<Scanned, ScanError> {
     let stream = app
         .holder(blob)
@@ -70,7 +85,9 @@ pub(super) async fn scan(
     let scan = {
         let (searcher, customers) = (Arc::clone(searcher), Arc::clone(customers));
         let blob = blob.to_owned();
-        tokio::task::spawn_blocking(move || scan_chunks(receive, &searcher, &customers, &blob))
+        tokio::task::spawn_blocking(move || {
+            scan_chunks(receive, &searcher, &customers, &blob, count)
+        })
     };
     let read = async {
         while let Some(chunk) = stream.next().await? {
@@ -92,6 +109,7 @@ fn scan_chunks(
     searcher: &Searcher,
     customers: &[Customer],
     blob: &str,
+    count: Option<Uuid>,
 ) -> Scanned {
     let mut scan = searcher.scan(Options {
         path: Some(blob),
@@ -102,6 +120,9 @@ fn scan_chunks(
         blob,
         hits: Vec::new(),
         kept: 0,
+        count,
+        own: OwnReports::default(),
+        rows: HashSet::new(),
     };
     while let Some(chunk) = chunks.blocking_recv() {
         if scan.push(&chunk, &mut collect).is_break() {
@@ -109,7 +130,9 @@ fn scan_chunks(
         }
     }
     let summary = scan.finish(&mut collect);
+    collect.own.rows += u64::try_from(collect.rows.len()).unwrap_or(u64::MAX);
     Scanned {
+        own: collect.own,
         hits: collect.hits,
         summary,
     }
@@ -121,9 +144,36 @@ struct Collect<'a> {
     blob: &'a str,
     hits: Vec<(usize, Option<String>, Hit)>,
     kept: usize,
+    count: Option<Uuid>,
+    own: OwnReports,
+    /// Rows of the app's reports by their message's ID: a re-created export writes them again.
+    rows: HashSet<Uuid>,
 }
 
 impl Sink for Collect<'_> {
+    fn seen(&mut self, record: &[u8]) {
+        let Some(app) = self.count else { return };
+        match Stream::of(self.blob) {
+            Stream::Crashes | Stream::Errors => {
+                let is_own = Facts::of_record(record).app_id == Some(app);
+                self.own.named += u64::from(is_own);
+            }
+            Stream::Logs if memmem::find(record, b"ErrorLog").is_some() => {
+                let facts = Facts::of_record(record);
+                let message_type = facts.message_type.as_deref();
+                let is_report = matches!(message_type, Some("ErrorLog" | "HandledErrorLog"));
+                if !is_report || facts.app_id != Some(app) {
+                    return;
+                }
+                match facts.message_id {
+                    Some(id) => drop(self.rows.insert(id)),
+                    None => self.own.rows += 1,
+                }
+            }
+            Stream::Logs | Stream::Attachments | Stream::Other => {}
+        }
+    }
+
     fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()> {
         let named = ids_in_name(self.blob);
         // What an attachment says is somebody's text: whose it is, only its name tells.

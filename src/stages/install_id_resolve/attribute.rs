@@ -13,21 +13,31 @@ use crate::stages::{Context, StageError, Wait, not_known};
 /// Days that the API reaches back, whatever the retention setting says.
 const API_DAYS: i64 = 27;
 
-/// What lookups found so far; stored with the slice, so that no call is made twice.
+/// What lookups found so far, by app (`owner/name`); stored with the slice, so that no call is made twice.
+///
+/// In a shared folder several apps ask for the same report: what one of them was answered says nothing of the others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lookups {
+    /// By app.
+    #[serde(default)]
+    pub apps: BTreeMap<String, AppLookups>,
+}
+
+/// What lookups found of one app.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AppLookups {
     /// By GUID; none when the search did not find it.
     #[serde(default)]
     pub searched: BTreeMap<Uuid, Option<(GroupId, ErrorId)>>,
-    /// Groups of each app (by `owner/name`) that a walk still has to look at; none before the walk began.
+    /// Groups that a walk still has to look at; none before the walk began.
     #[serde(default)]
-    pub walk: BTreeMap<String, Vec<GroupId>>,
+    pub walk: Option<Vec<GroupId>>,
     /// Reports that the walk found, by GUID.
     #[serde(default)]
     pub walked: BTreeMap<Uuid, (GroupId, ErrorId)>,
-    /// Apps for which App Center could not be asked, with the reason.
+    /// Why App Center could not be asked, if it could not.
     #[serde(default)]
-    pub unasked: BTreeMap<String, String>,
+    pub unasked: Option<String>,
 }
 
 /// The report IDs of an app's findings, by the findings' keys.
@@ -61,13 +71,14 @@ pub async fn attribute(
     if asked.is_empty() || cx.app.config.app_center.retired {
         return Ok(ids);
     }
-    if lookups.unasked.contains_key(&app.to_string()) {
+    let lookups = lookups.apps.entry(app.to_string()).or_default();
+    if lookups.unasked.is_some() {
         return Ok(ids);
     }
     match ask(cx, app, &asked, lookups).await {
         Ok(()) => {}
         Err(StageError::Permanent { reason }) => {
-            lookups.unasked.insert(app.to_string(), reason);
+            lookups.unasked = Some(reason);
         }
         Err(error) => return Err(error),
     }
@@ -84,7 +95,7 @@ async fn ask(
     cx: Context<'_>,
     app: &AppRef,
     asked: &BTreeMap<Uuid, String>,
-    lookups: &mut Lookups,
+    lookups: &mut AppLookups,
 ) -> Result<(), StageError> {
     let client = cx.app.app_center()?;
     for guid in asked.keys() {
@@ -132,43 +143,76 @@ async fn walk(
     client: &Client,
     app: &AppRef,
     missing: &BTreeSet<Uuid>,
-    lookups: &mut Lookups,
+    lookups: &mut AppLookups,
 ) -> Result<(), StageError> {
     let start = cx
         .now()
         .checked_sub(jiff::SignedDuration::from_hours(24 * API_DAYS))
         .unwrap_or(cx.now());
-    let key = app.to_string();
-    if !lookups.walk.contains_key(&key) {
-        let mut groups = Vec::new();
-        let mut pages = client.error_groups(app, start, ErrorKind::All)?;
-        while let Some(page) = pages.next().await? {
-            groups.extend(page.items.into_iter().filter_map(|group| group.id));
-        }
+    if lookups.walk.is_none() {
+        let mut groups = match all_groups(client, app, start).await {
+            Ok(groups) => groups,
+            Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+            Err(error) => return Err(error.into()),
+        };
         groups.reverse();
-        lookups.walk.insert(key.clone(), groups);
+        lookups.walk = Some(groups);
     }
-    while let Some(group) = lookups.walk.get(&key).and_then(|left| left.last().cloned()) {
+    while let Some(group) = lookups.walk.as_ref().and_then(|left| left.last().cloned()) {
         in_time(cx)?;
-        let mut pages = client.errors_in_group(app, &group, start)?;
-        loop {
-            let page = match pages.next().await {
-                Ok(Some(page)) => page,
-                Ok(None) => break,
-                // The group was removed between the list and the look.
-                Err(Error::NotFound(_)) => break,
-                Err(error) => return Err(error.into()),
-            };
-            for item in page.items {
-                let Some(error) = item.id else { continue };
-                if let Some(guid) = error.guid().filter(|guid| missing.contains(guid)) {
-                    lookups.walked.insert(guid, (group.clone(), error));
-                }
+        let mut found = in_group(client, app, &group, start, missing).await;
+        if let Err(Error::NotFound(_)) = found {
+            // It is believed when it is said twice, by a service that shows the app in between.
+            if let Err(error) = client.app(app).await {
+                return match error {
+                    Error::NotFound(_) => Err(not_known(client, app).await),
+                    error => Err(error.into()),
+                };
             }
+            found = in_group(client, app, &group, start, missing).await;
         }
-        if let Some(left) = lookups.walk.get_mut(&key) {
+        match found {
+            Ok(found) => lookups.walked.extend(found),
+            // The group was removed between the list and the look.
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(left) = &mut lookups.walk {
             left.pop();
         }
     }
     Ok(())
+}
+
+async fn all_groups(
+    client: &Client,
+    app: &AppRef,
+    start: jiff::Timestamp,
+) -> Result<Vec<GroupId>, Error> {
+    let mut groups = Vec::new();
+    let mut pages = client.error_groups(app, start, ErrorKind::All)?;
+    while let Some(page) = pages.next().await? {
+        groups.extend(page.items.into_iter().filter_map(|group| group.id));
+    }
+    Ok(groups)
+}
+
+/// The missing reports that a group lists.
+async fn in_group(
+    client: &Client,
+    app: &AppRef,
+    group: &GroupId,
+    start: jiff::Timestamp,
+    missing: &BTreeSet<Uuid>,
+) -> Result<Vec<(Uuid, (GroupId, ErrorId))>, Error> {
+    let mut found = Vec::new();
+    let mut pages = client.errors_in_group(app, group, start)?;
+    while let Some(page) = pages.next().await? {
+        for error in page.items.into_iter().filter_map(|item| item.id) {
+            if let Some(guid) = error.guid().filter(|guid| missing.contains(guid)) {
+                found.push((guid, (group.clone(), error)));
+            }
+        }
+    }
+    Ok(found)
 }

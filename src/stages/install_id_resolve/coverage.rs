@@ -35,7 +35,7 @@ pub fn of(setups: &[AppSetup], days: &[Day], now: Timestamp) -> BTreeMap<String,
             }
             coverage.records += result.records;
             coverage.bytes += result.bytes;
-            coverage.reports += result.reports;
+            coverage.reports += result.own_reports();
             coverage.hits_of_other_apps += result.foreign;
             extend(&mut coverage.unreadable, &result.unreadable);
             extend(&mut coverage.not_searched, &result.not_searched);

@@ -279,8 +279,9 @@ pub fn large(
         *by_app.entry(report.app.to_string()).or_default() += 1;
     }
     for (app, n) in by_app {
-        let known = known.get(&app).copied().unwrap_or(0);
-        if known > 0 && n * 100 > known * limits.share_percent {
+        // Where nothing tells how many there are, at least these are there: a person looks again.
+        let known = known.get(&app).copied().unwrap_or(0).max(n);
+        if n * 100 > known * limits.share_percent {
             reasons.push(format!(
                 "{n} of the {known} reports of {app}, more than {} %",
                 limits.share_percent

@@ -242,8 +242,10 @@ async fn plan(
     let mut seen = std::collections::BTreeSet::new();
     plan.unattributed
         .retain(|it| !claimed.contains(&it.blob) && seen.insert(it.blob.clone()));
-    for (app, reason) in &lookups.unasked {
-        if let Some(coverage) = plan.coverage.get_mut(app) {
+    for (app, lookups) in &lookups.apps {
+        if let Some(reason) = &lookups.unasked
+            && let Some(coverage) = plan.coverage.get_mut(app)
+        {
             coverage.notes.push(format!(
                 "App Center could not be asked for report IDs: {reason}"
             ));

@@ -6,12 +6,16 @@
 )]
 
 mod lasting;
+mod matrix;
 mod meanwhile;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use appcenter_dsr::clock::{Clock as _, SystemClock};
+use appcenter_dsr::stages::planned;
 use appcenter_dsr::workflow::{Record, Status};
 use appcenter_sim::{Fault, FaultKind, World};
 use futures::StreamExt as _;
@@ -20,6 +24,8 @@ use serde_json::Value;
 use crate::pump::{Disturb, Pump};
 
 pub(crate) const SMALL: &str = include_str!("../../scenarios/small.toml");
+/// A world whose reports only App Center can attribute.
+pub(crate) const LOST: &str = include_str!("../../scenarios/lost.toml");
 /// Runs at once: most of a run's time is spent waiting.
 const PARALLEL: usize = 5;
 
@@ -30,16 +36,41 @@ pub(crate) struct End {
     pub(crate) exceptions: Vec<String>,
     /// Outcomes of the report by item.
     pub(crate) outcomes: BTreeMap<String, String>,
+    /// Hashes of what the package holds, by name; what tells of the run itself is left out.
+    pub(crate) package: BTreeMap<String, String>,
+    /// Export configurations made or changed.
+    pub(crate) configured: Vec<String>,
 }
 
 /// Reads what a run came to.
 pub(crate) async fn end(pump: &Pump, record: &Record) -> anyhow::Result<End> {
     let report = pump.report(record).await?;
+    let configured = pump.sim.audit().configurations_changed;
     Ok(End {
         status: record.status,
         exceptions: record.exceptions.clone(),
         outcomes: outcomes(&report),
+        package: package(pump, record).await?,
+        configured: configured.into_iter().map(|(what, _path)| what).collect(),
     })
+}
+
+async fn package(pump: &Pump, record: &Record) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    let Some(bytes) = pump.package(record).await? else {
+        return Ok(files);
+    };
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
+    for n in 0..zip.len() {
+        let mut file = zip.by_index(n)?;
+        let name = file.name()?.into_owned();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        if !matches!(name.as_str(), "index.html" | "manifest.json") {
+            files.insert(name, planned::sha256(&content));
+        }
+    }
+    Ok(files)
 }
 
 /// The outcome of every item of a report.
@@ -82,12 +113,41 @@ enum Setup {
     ToConfigure,
 }
 
-async fn start(setup: Setup) -> anyhow::Result<Pump> {
-    let mut pump = match setup {
-        Setup::Exported => Pump::start(World::parse(SMALL)?).await?,
-        Setup::ToConfigure => Pump::start_without_export(World::parse(SMALL)?).await?,
+/// One request of one world.
+#[derive(Debug, Clone, Copy)]
+struct Scene {
+    world: &'static str,
+    request: &'static str,
+    setup: Setup,
+    /// Operations that always answer 404.
+    missing: &'static [&'static str],
+}
+
+impl Scene {
+    /// Of the small world, which is exported already.
+    const fn of(request: &'static str) -> Self {
+        Self {
+            world: SMALL,
+            request,
+            setup: Setup::Exported,
+            missing: &[],
+        }
+    }
+}
+
+/// Worlds of a test run begin at the same minute, so that what they hold is the same.
+fn world(text: &str) -> anyhow::Result<World> {
+    static NOW: OnceLock<jiff::Timestamp> = OnceLock::new();
+    World::parse_at(text, *NOW.get_or_init(|| SystemClock.now()))
+}
+
+async fn start(scene: Scene) -> anyhow::Result<Pump> {
+    let world = world(scene.world)?;
+    let mut pump = match scene.setup {
+        Setup::Exported => Pump::start(world).await?,
+        Setup::ToConfigure => Pump::start_without_export(world).await?,
     };
-    if setup == Setup::ToConfigure {
+    if scene.setup == Setup::ToConfigure {
         let archive = pump.account.connection_string();
         pump.set("EXPORT_TYPE", "custom");
         pump.set("EXPORT_CONNECTION_STRING", &archive);
@@ -95,18 +155,22 @@ async fn start(setup: Setup) -> anyhow::Result<Pump> {
     Ok(pump)
 }
 
-/// Runs a request of the small world with faults; nothing may leak, whatever happens.
-async fn run(
-    name: &str,
-    setup: Setup,
-    faults: &[Fault],
-    foreign: &Foreign,
-) -> anyhow::Result<(Pump, End)> {
-    let pump = start(setup).await?;
-    let request = pump.sim.world(|world| world.request(name).cloned());
+/// Runs a request with faults; nothing may leak, whatever happens.
+async fn run(scene: Scene, faults: &[Fault], foreign: &Foreign) -> anyhow::Result<(Pump, End)> {
+    let pump = start(scene).await?;
+    let request = pump
+        .sim
+        .world(|world| world.request(scene.request).cloned());
     let request = request.expect("the world has it");
     for fault in faults {
         pump.sim.faults().add(fault.clone());
+    }
+    for operation in scene.missing {
+        let kind = FaultKind::Status { status: 404 };
+        pump.sim.faults().add(Fault {
+            count: usize::MAX,
+            ..Fault::once(operation, kind)
+        });
     }
     let ticking = async {
         loop {
@@ -117,10 +181,11 @@ async fn run(
     let disturb = Disturb::nothing();
     let record = tokio::select! {
         record = pump.run(&request.document, &disturb) => record?,
-        () = ticking, if setup == Setup::ToConfigure => unreachable!("it ticks for ever"),
+        () = ticking, if scene.setup == Setup::ToConfigure => unreachable!("it ticks for ever"),
     };
     let end = end(&pump, &record).await?;
-    let waiting = pump.sim.faults().waiting();
+    let mut waiting = pump.sim.faults().waiting();
+    waiting.retain(|it| it.count < usize::MAX);
     anyhow::ensure!(waiting.is_empty(), "never hit: {waiting:?}");
     let audit = pump.sim.audit();
     let differences = stack::audit::differences(&audit, [&request]);
@@ -183,13 +248,9 @@ fn kinds(operation: &str, foreign: &str) -> Vec<FaultKind> {
 }
 
 /// Every fault, on every operation of a request's run in turn: one run a kind of fault, which hits each operation.
-async fn every_fault(
-    name: &'static str,
-    setup: Setup,
-    only: impl Fn(&str) -> bool,
-) -> anyhow::Result<()> {
+async fn every_fault(scene: Scene, only: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let foreign = foreign().await?;
-    let (pump, undisturbed) = run(name, setup, &[], &foreign).await?;
+    let (pump, undisturbed) = run(scene, &[], &foreign).await?;
     let audit = pump.sim.audit();
     let operations: BTreeSet<String> = audit
         .calls
@@ -214,7 +275,7 @@ async fn every_fault(
     let runs = cases.into_iter().map(|(kind, faults)| {
         let (foreign, undisturbed) = (&foreign, &undisturbed);
         async move {
-            let end = run(name, setup, &faults, foreign).await;
+            let end = run(scene, &faults, foreign).await;
             let what = match end {
                 Ok((_pump, end)) if is_same(&end, undisturbed, &faults) => return None,
                 Ok((_pump, end)) => difference(&end, undisturbed),
@@ -269,6 +330,8 @@ fn difference(end: &End, undisturbed: &End) -> String {
             ("status", format!("{:?}", end.status)),
             ("exceptions", format!("{:?}", end.exceptions)),
             ("outcomes", format!("{:?}", end.outcomes)),
+            ("package", format!("{:?}", end.package)),
+            ("configured", format!("{:?}", end.configured)),
         ]
     };
     for ((what, is), (_, was)) in all(end).into_iter().zip(all(undisturbed)) {
@@ -283,13 +346,13 @@ fn is_irreversible(operation: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_an_irreversible_call() -> anyhow::Result<()> {
-    every_fault("known", Setup::Exported, is_irreversible).await
+    every_fault(Scene::of("known"), is_irreversible).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_that_come_three_times() -> anyhow::Result<()> {
     let foreign = foreign().await?;
-    let (_pump, undisturbed) = run("known", Setup::Exported, &[], &foreign).await?;
+    let (_pump, undisturbed) = run(Scene::of("known"), &[], &foreign).await?;
     let kinds = [
         FaultKind::Status { status: 500 },
         FaultKind::ResetAfter,
@@ -307,7 +370,7 @@ async fn faults_that_come_three_times() -> anyhow::Result<()> {
         }
         let (foreign, undisturbed) = (&foreign, &undisturbed);
         async move {
-            let (_pump, end) = run("known", Setup::Exported, &faults, foreign).await?;
+            let (_pump, end) = run(Scene::of("known"), &faults, foreign).await?;
             let is_same = is_same(&end, undisturbed, &faults);
             anyhow::ensure!(is_same, "{faults:?}: {}", difference(&end, undisturbed));
             Ok(())
@@ -319,12 +382,16 @@ async fn faults_that_come_three_times() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_an_export() -> anyhow::Result<()> {
-    every_fault("export", Setup::Exported, |_| true).await
+    every_fault(Scene::of("export"), |_| true).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_while_an_export_is_configured() -> anyhow::Result<()> {
-    every_fault("known", Setup::ToConfigure, |operation| {
+    let scene = Scene {
+        setup: Setup::ToConfigure,
+        ..Scene::of("known")
+    };
+    every_fault(scene, |operation| {
         operation.starts_with("ExportConfigurations_")
     })
     .await
@@ -333,7 +400,7 @@ async fn every_fault_while_an_export_is_configured() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_address_elsewhere_is_never_fetched() -> anyhow::Result<()> {
     let foreign = foreign().await?;
-    let pump = start(Setup::Exported).await?;
+    let pump = start(Scene::of("export")).await?;
     for operation in ["Errors_ErrorLocation", "Errors_ErrorAttachmentLocation"] {
         let uri = foreign.url.clone();
         let kind = FaultKind::Location { uri };

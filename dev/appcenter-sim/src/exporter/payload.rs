@@ -22,8 +22,10 @@ pub(crate) fn report(state: &State, report: usize) -> Value {
     let style = &app.style;
     let mut fields: Vec<(&str, Value)> = Vec::new();
     if style.blob_ids != BlobIds::None {
-        fields.push(("AppId", json!(app.id)));
-        if style.blob_ids == BlobIds::Full {
+        if style.blob_ids != BlobIds::NoApp {
+            fields.push(("AppId", json!(app.id)));
+        }
+        if style.blob_ids != BlobIds::NoInstall {
             let id = render::install_id(state, install);
             fields.push(("InstallId", json!(id)));
         }

@@ -1,4 +1,5 @@
-//! Search over groups and reports: at most 100 hits a page, the last 28 days, deletions late.
+//! Search over groups and reports: at most 100 hits a page, the last 28 days, deletions late. Of reports only those that
+//! are symbolicated.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -106,7 +107,11 @@ fn search_errors(state: &mut State, call: &Call) -> Result<Reply, Failure> {
                 message,
                 ..
             } = render::parts(state, *it);
-            if group.app != call.app || report.at < page.oldest || !state.is_indexed(*it) {
+            if group.app != call.app
+                || !group.is_symbolicated
+                || report.at < page.oldest
+                || !state.is_indexed(*it)
+            {
                 return false;
             }
             let has = |text: &str| text.to_lowercase().contains(&wanted);

@@ -21,6 +21,7 @@
 //! exception = "java.lang.NullPointerException"
 //! message = "cart is null"
 //! frame = "com.contoso.shop.Checkout.pay (Checkout.kt:41)"
+//! unsymbolicated = false          # true: the search over reports does not show them, lists do
 //!
 //! [[install]]                     # one install; `id` only when a given UUID is wanted
 //! name = "ana-phone"
@@ -137,6 +138,8 @@ pub enum BlobIds {
     Full,
     /// Report and group, not the install: only the log row tells it.
     NoInstall,
+    /// Install, report and group, not the app: only the path or the log row tells it.
+    NoApp,
     /// None; only the log row and the name lead to install and report.
     None,
 }
@@ -246,6 +249,8 @@ pub(super) struct GroupEntry {
     pub(super) exception: String,
     pub(super) message: String,
     pub(super) frame: String,
+    #[serde(default)]
+    pub(super) unsymbolicated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -168,6 +168,7 @@ fn group(world: &World, entry: GroupEntry) -> anyhow::Result<Group> {
         method: method.to_owned(),
         file: file.to_owned(),
         line: line.parse().context("a line is a number")?,
+        is_symbolicated: !entry.unsymbolicated,
         reports: Vec::new(),
     })
 }

@@ -95,6 +95,8 @@ pub(crate) struct Group {
     pub(crate) method: String,
     pub(crate) file: String,
     pub(crate) line: u32,
+    /// The search over reports covers what is symbolicated, lists cover everything.
+    pub(crate) is_symbolicated: bool,
     /// Its reports, newest first.
     pub(crate) reports: Vec<usize>,
 }
