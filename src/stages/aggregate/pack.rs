@@ -160,11 +160,11 @@ async fn log_rows(
     let folder = [app.owner.clone(), app.name.clone(), install_folder(install)];
     let (send, receive) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
     let write = tokio::task::spawn_blocking(move || write_rows(zip, &folder, receive));
-    let mut filter = RowFilter::new(plan, record);
+    let mut filter = RowFilter::new(plan, record.also(), record.window);
     for (step, day) in days.iter().filter(|(_, day)| day.app == *app) {
         let mut taken: Vec<Hit> = Vec::new();
         hits::each(cx.app, record, *step, day, |stored| {
-            if filter.takes(&day.app, &stored.hit) && stored.hit.install == install {
+            if filter.takes(&day.app, &stored) && stored.hit.install == install {
                 taken.push(stored.hit);
             }
             Ok::<(), StageError>(())
