@@ -92,6 +92,8 @@ pub(crate) struct Pump {
     settings: HashMap<String, String>,
     /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
     hurries: bool,
+    /// How long an invocation may work, where a test says it.
+    pub(crate) invocation: Option<Duration>,
     _azurite: Arc<azurite::Azurite>,
 }
 
@@ -135,6 +137,7 @@ impl Pump {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             hurries: true,
+            invocation: None,
             _azurite: azurite,
         })
     }
@@ -152,7 +155,10 @@ impl Pump {
 
     /// The application as a fresh process has it.
     pub(crate) fn app(&self, probe: Arc<KillAt>) -> anyhow::Result<App> {
-        let config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
+        let mut config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
+        if let Some(limit) = self.invocation {
+            config.limits.invocation = limit;
+        }
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Ok(App::with_probe(config, clock, probe)?)
     }
@@ -222,7 +228,7 @@ impl Pump {
         }
     }
 
-    async fn work_on(
+    pub(crate) async fn work_on(
         &self,
         app: &mut Arc<App>,
         function: Function,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::cargo::cargo;
+use crate::chromium;
 use crate::run::check;
 use crate::soak;
 
@@ -17,6 +18,7 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
         "Installing Azurite, the storage emulator, unless it is there (npm ci in dev/azurite)"
     );
     tokio::task::spawn_blocking(azurite::install).await??;
+    chromium::install().await?;
     let mut tests = cargo();
     tests.args(["test", "--workspace"]);
     if let Some(filter) = filter {

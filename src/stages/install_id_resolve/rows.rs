@@ -1,5 +1,7 @@
-//! Which log rows are the person's, and which were counted before: decided here once. The plan counts by it, and the
-//! package and an erasure's report pick by it, so that what is handed out is what the plan says. Pure.
+//! Which log rows are the person's, and which were counted before: decided here once. Pure.
+//!
+//! The plan counts by it, and the package and an erasure's report pick by it, so that what is handed out is what the plan
+//! says.
 
 use std::collections::HashSet;
 
