@@ -86,7 +86,12 @@ fn row(out: &mut impl Write, file: &FileEntry, name: &str) -> io::Result<()> {
         Href(&file.path),
         Text(name)
     )?;
-    if let Some(original) = &file.original_name {
+    // An ending alone needs no words.
+    let ending = |original: &&String| {
+        let base = file.path.rsplit('/').next().unwrap_or(&file.path);
+        matches!(base.strip_prefix(original.as_str()), Some(".txt" | ".bin"))
+    };
+    if let Some(original) = file.original_name.as_ref().filter(|it| !ending(it)) {
         write!(
             out,
             "<br><small>sent as: <bdi>{}</bdi></small>",

@@ -231,7 +231,7 @@ impl Chromium {
     async fn extent(&mut self) -> anyhow::Result<Value> {
         let metrics = self.call("Page.getLayoutMetrics", json!({})).await?;
         let size = &metrics["cssContentSize"];
-        let height = size["height"].as_f64().unwrap_or(1400.0).min(6000.0);
+        let height = size["height"].as_f64().unwrap_or(1400.0).min(12000.0);
         Ok(json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 }))
     }
 }
