@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::hashing::hex;
 use crate::domain::plan::{Counts, Coverage, Gap};
-use crate::domain::{AppRef, Include, Jurisdiction, RequestId, Window};
+use crate::domain::{AppRef, ErrorId, Include, InstallId, Jurisdiction, RequestId, Window};
 
 /// Version of the manifest's shape.
 pub const SCHEMA: u32 = 1;
@@ -28,11 +28,13 @@ pub struct Meta {
 }
 
 /// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// Log rows: what the app's analytics recorded.
     LogRows,
+    /// The same rows as a table.
+    LogRowsCsv,
     /// A crash or handled error as the archive holds it.
     Report,
     /// What App Center's API tells about a crash or handled error.
@@ -49,7 +51,7 @@ pub enum What {
     TestFile,
     /// Something else that was found.
     Other,
-    /// A page that lists the package's files.
+    /// A page that lists the package's files, or a text that explains them.
     Index,
 }
 
@@ -69,6 +71,24 @@ pub struct FileAbout {
     pub source: String,
     /// Its size in bytes, if it is known to be at most this; under 2 GiB it needs no ZIP64 reader.
     pub at_most: Option<u64>,
+    /// What it is about.
+    pub of: Of,
+    /// How many records it holds, if it holds records.
+    pub records: Option<u64>,
+}
+
+/// What a file is about: an app, and where known an installation and a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Of {
+    /// The app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppRef>,
+    /// The installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_id: Option<InstallId>,
+    /// The crash or error report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ErrorId>,
 }
 
 impl FileAbout {
@@ -78,6 +98,23 @@ impl FileAbout {
             what,
             source: source.into(),
             at_most: None,
+            of: Of::default(),
+            records: None,
+        }
+    }
+
+    /// The same, saying what it is about.
+    #[must_use]
+    pub fn of(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+
+    /// The same with the number of its records.
+    #[must_use]
+    pub fn records(self, records: u64) -> Self {
+        Self {
+            records: Some(records),
+            ..self
         }
     }
 
@@ -107,8 +144,20 @@ impl Serialize for Sha256Hex {
     }
 }
 
+impl<'de> Deserialize<'de> for Sha256Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut hash = [0; 32];
+        let digits = |at: usize| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok();
+        for (at, byte) in hash.iter_mut().enumerate() {
+            *byte = digits(at).ok_or_else(|| serde::de::Error::custom("a SHA-256 in hex"))?;
+        }
+        Ok(Self(hash))
+    }
+}
+
 /// A file of the package. Names are personal data: `Debug` does not show them.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Its path in the package.
     pub path: String,
@@ -120,8 +169,14 @@ pub struct FileEntry {
     pub what: What,
     /// Where it came from.
     pub source: String,
+    /// What it is about.
+    #[serde(flatten)]
+    pub of: Of,
+    /// How many records it holds, if it holds records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
     /// What it was called, when that name was not safe.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_name: Option<String>,
 }
 
@@ -145,6 +200,19 @@ pub struct LeftOut {
     pub count: u64,
 }
 
+/// An installation of an app whose data the package holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Installation {
+    /// The app.
+    pub app: AppRef,
+    /// The installation.
+    pub install_id: InstallId,
+    /// Why it counts as the person's.
+    pub reason: String,
+    /// Where that was seen.
+    pub found_in: Vec<String>,
+}
+
 /// What is said of the package as a whole, once its files are written.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
@@ -154,6 +222,8 @@ pub struct Summary {
     pub include: Vec<Include>,
     /// Which time was asked for; none means all.
     pub window: Option<Window>,
+    /// Installations that are the person's.
+    pub installations: Vec<Installation>,
     /// What was searched, by app (`owner/name`).
     pub coverage: BTreeMap<String, Coverage>,
     /// Items whose content is left out because it may be another person's: how many, by reason.
@@ -219,6 +289,23 @@ struct Total {
     unattributed: u64,
 }
 
+/// For how long the data is kept, in days.
+#[derive(Serialize)]
+struct Kept<'a> {
+    usage_records_in_app_center: u32,
+    reports_in_app_center: &'a BTreeMap<String, u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    this_package: Option<u32>,
+}
+
+/// Who always receives the data: what makes and what keeps it.
+pub(super) const RECIPIENTS: [&str; 2] = [
+    "Microsoft, as the operator of Visual Studio App Center",
+    "Microsoft, as the operator of Azure Storage, where the operator of the app keeps the exported archive and this package",
+];
+/// Days for which App Center keeps log rows.
+pub(super) const ROW_DAYS: u32 = 28;
+
 /// The manifest as it is written.
 #[derive(Serialize)]
 pub(super) struct Manifest<'a> {
@@ -229,6 +316,9 @@ pub(super) struct Manifest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
     counts: Total,
+    installations: &'a [Installation],
+    recipients: Vec<&'a str>,
+    kept: Kept<'a>,
     searched: BTreeMap<&'a str, Searched<'a>>,
     held: &'a BTreeMap<String, u64>,
     unavailable: &'a [LeftOut],
@@ -253,6 +343,16 @@ impl<'a> Manifest<'a> {
                 rows: counts.rows,
                 held: counts.held,
                 unattributed: counts.unattributed,
+            },
+            installations: &summary.installations,
+            recipients: RECIPIENTS
+                .into_iter()
+                .chain(summary.recipients.iter().map(String::as_str))
+                .collect(),
+            kept: Kept {
+                usage_records_in_app_center: ROW_DAYS,
+                reports_in_app_center: &summary.diagnostics_days,
+                this_package: summary.package_days,
             },
             searched: searched
                 .map(|(app, coverage)| (app.as_str(), Searched::of(coverage)))

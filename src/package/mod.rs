@@ -7,11 +7,17 @@
 //! index.html        readable by anybody, offline; runs nothing, asks nobody
 //! index-2.html …    more of the file list, when it is long
 //! manifest.json     the same for programs: every file with size, SHA-256 and source
-//! <app>/<install>/… what was found
+//! README.txt        what the kinds of files are, and how to open them
+//! <owner>/<app>/<install>/log-rows.jsonl, log-rows.csv, reports/<report>/…
 //! ```
+//!
+//! A package that takes longer than one invocation is written in segments, each a zip of its own, which are merged
+//! without compressing anything again. Its bytes do not depend on how it was divided.
 //!
 //! What strangers named (attachments) gets a harmless name; the original one stands in the manifest.
 
+mod csv;
+mod explain;
 mod hashing;
 mod html;
 mod manifest;
@@ -19,10 +25,14 @@ mod names;
 mod page;
 #[cfg(test)]
 mod tests;
+mod valve;
 mod writer;
 
+pub use csv::{RowTable, TableError};
 pub use hashing::{Digest, HashingWriter};
-pub use manifest::{FileAbout, FileEntry, LeftOut, Meta, SCHEMA, Sha256Hex, Summary, What};
+pub use manifest::{
+    FileAbout, FileEntry, Installation, LeftOut, Meta, Of, SCHEMA, Sha256Hex, Summary, What,
+};
 pub use names::{inert_name, safe_name};
 pub use writer::{FileWriter, Finished, MAX_FILES, PackageWriter};
 
@@ -32,6 +42,12 @@ pub enum Error {
     /// What the package is written to did not take it; worth another try, from the start.
     #[error("the package could not be written")]
     Write(#[source] std::io::Error),
+    /// A segment could not be read; worth another try, from the start.
+    #[error("a segment of the package could not be read")]
+    Read(#[source] std::io::Error),
+    /// A segment is not the one that was written.
+    #[error("a segment of the package is not what was written")]
+    Segment,
     /// More files than a package may hold; records must go together into fewer files.
     #[error("the package would hold more than {limit} files")]
     TooManyFiles {

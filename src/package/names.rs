@@ -179,6 +179,14 @@ impl Paths {
         path
     }
 
+    /// Makes a path known that was given out before, with its folders.
+    pub(super) fn note(&mut self, path: &str) {
+        for (at, _) in path.match_indices('/') {
+            self.taken.extend(path.get(..at).map(folded));
+        }
+        self.taken.insert(folded(path));
+    }
+
     /// The path of a new file in a folder: `name` if it is free, else with `-2`, `-3`, … before its extension.
     pub(super) fn take(&mut self, folder: &str, name: &str) -> String {
         let mut candidate = format!("{folder}{name}");

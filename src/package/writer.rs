@@ -1,26 +1,26 @@
 //! Writing the zip, one file after the other.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Read, Seek, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, DateTime, System, ZipWriter};
+use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
 
 use super::hashing::Meter;
 use super::manifest::{FileAbout, FileEntry, Manifest, Meta, Sha256Hex, Summary, What};
 use super::names::{Paths, inert_name, safe_name};
-use super::{Error, HashingWriter, page};
+use super::valve::{CloseOnDrop, Valve};
+use super::{Error, HashingWriter, explain, page};
 
 /// Most files of a package: each costs some hundred bytes of memory until the package is finished.
 pub const MAX_FILES: usize = 250_000;
 /// Up to this size a file is surely below 4 GiB, however badly it compresses, and needs no ZIP64 fields.
 const SMALL: u64 = 2 * 1024 * 1024 * 1024;
-/// Bytes that are gathered before they are compressed, where they come in small pieces.
+/// Bytes that are compressed at once. Always so many, however they come: how a file is divided decides about its
+/// compressed bytes, and those must be the same each time.
 const BUFFER: usize = 64 * 1024;
 /// Longest original name or source that the manifest repeats, in characters.
 const MAX_TEXT: usize = 1000;
@@ -53,17 +53,13 @@ pub struct PackageWriter<W: Write> {
 impl<W: Write> PackageWriter<W> {
     /// Begins a package.
     pub fn new(out: W, meta: Meta) -> Self {
-        let is_open = Arc::new(AtomicBool::new(true));
-        let valve = Valve {
-            inner: out,
-            is_open: Arc::clone(&is_open),
-        };
+        let (valve, is_open) = Valve::new(out);
         let mut paths = Paths::default();
-        for name in [page::NAME, MANIFEST] {
+        for name in [page::NAME, MANIFEST, explain::NAME] {
             paths.take("", name);
         }
         Self {
-            valve: CloseOnDrop(is_open),
+            valve: is_open,
             zip: ZipWriter::new_stream(HashingWriter::new(valve)),
             time: dos_time(meta.created_at),
             meta,
@@ -93,14 +89,84 @@ impl<W: Write> PackageWriter<W> {
         if self.files.len() >= MAX_FILES {
             return Err(Error::TooManyFiles { limit: MAX_FILES });
         }
-        let safe = if about.what.is_untrusted() {
+        let path = self.path(folder, name, about.what);
+        self.begin(path, name, about)
+    }
+
+    /// Makes a folder's path known, so that it is the same whichever files are written before. A package that is written
+    /// in segments reserves its folders in the same order for each.
+    pub fn reserve(&mut self, folder: &[&str]) {
+        self.paths.folder(folder);
+    }
+
+    /// Takes a file's name without the file: it is missing, or another segment holds it.
+    pub fn skip(&mut self, folder: &[&str], name: &str, what: What) {
+        self.path(folder, name, what);
+    }
+
+    fn path(&mut self, folder: &[&str], name: &str, what: What) -> String {
+        let safe = if what.is_untrusted() {
             inert_name(name)
         } else {
             safe_name(name)
         };
         let folder = self.paths.folder(folder);
-        let path = self.paths.take(&folder, &safe);
-        self.begin(path, name, about)
+        self.paths.take(&folder, &safe)
+    }
+
+    /// Ends a segment: a zip with the files so far and nothing else, to be [merged](Self::merge) into a package.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`] when a file was not ended; else when it cannot be written.
+    pub fn end_segment(self) -> Result<(W, Vec<FileEntry>), Error> {
+        if self.is_open {
+            return Err(Error::Unfinished);
+        }
+        let Self {
+            zip, valve, files, ..
+        } = self;
+        let (out, _digest) = zip.finish().map_err(write_error)?.into_inner().finish();
+        if !valve.is_open() {
+            return Err(Error::Unfinished);
+        }
+        Ok((out.into_inner(), files))
+    }
+
+    /// Takes over the files of a segment as they are, compressed. The package's bytes do not depend on how its files
+    /// were divided into segments.
+    ///
+    /// # Errors
+    /// [`Error::TooManyFiles`]; [`Error::Segment`] when it is not what was written; else when it cannot be read or
+    /// written.
+    pub fn merge<R: Read + Seek>(
+        &mut self,
+        segment: R,
+        files: Vec<FileEntry>,
+    ) -> Result<(), Error> {
+        if self.is_open {
+            return Err(Error::Unfinished);
+        }
+        if self.files.len() + files.len() > MAX_FILES {
+            return Err(Error::TooManyFiles { limit: MAX_FILES });
+        }
+        let archive = ZipArchive::new(segment).map_err(read_error)?;
+        let is_whole = archive.len() == files.len()
+            && files
+                .iter()
+                .all(|file| archive.index_for_name(&file.path).is_some());
+        if !is_whole {
+            return Err(Error::Segment);
+        }
+        for file in &files {
+            self.paths.note(&file.path);
+        }
+        self.zip.merge_archive(archive).map_err(|error| {
+            // Some of it may have been written.
+            self.valve.close();
+            write_error(error)
+        })?;
+        self.files.extend(files);
+        Ok(())
     }
 
     /// Adds a file whose content is at hand.
@@ -141,8 +207,7 @@ impl<W: Write> PackageWriter<W> {
         let about = made_here();
         let manifest = self.begin(MANIFEST.to_owned(), MANIFEST, about)?;
         // Pretty, one value a line: people open it too.
-        let manifest =
-            manifest.buffered(|out| Ok(serde_json::to_writer_pretty(out, &document)?))?;
+        let manifest = manifest.whole(|out| Ok(serde_json::to_writer_pretty(out, &document)?))?;
         let size = manifest.size;
         let bytes = files.iter().map(|file| file.size).sum::<u64>() + size;
         let Self { zip, valve, .. } = self;
@@ -156,7 +221,7 @@ impl<W: Write> PackageWriter<W> {
             sha256: digest.sha256,
             size: digest.size,
         };
-        Ok((out.inner, finished))
+        Ok((out.into_inner(), finished))
     }
 
     /// Writes the pages: first those with more of the file list, which the first one links to.
@@ -170,12 +235,14 @@ impl<W: Write> PackageWriter<W> {
             let path = self.paths.take("", &format!("index-{number}.html"));
             more.push(path.clone());
             let file = self.begin(path.clone(), &path, made_here())?;
-            file.buffered(|out| page::continuation(out, number, chunks.len(), &listed, part))?;
+            file.whole(|out| page::continuation(out, number, chunks.len(), &listed, part))?;
         }
         let meta = self.meta.clone();
         let first = chunks.first().copied().unwrap_or_default();
         let file = self.begin(page::NAME.to_owned(), page::NAME, made_here())?;
-        file.buffered(|out| page::index(out, &meta, summary, &listed, first, &more))?;
+        file.whole(|out| page::index(out, &meta, summary, &listed, first, &more))?;
+        let file = self.begin(explain::NAME.to_owned(), explain::NAME, made_here())?;
+        file.whole(|out| explain::write(out, &meta))?;
         made.append(&mut self.files);
         self.files = listed;
         self.files.append(&mut made);
@@ -204,6 +271,7 @@ impl<W: Write> PackageWriter<W> {
         Ok(FileWriter {
             package: self,
             meter: Meter::default(),
+            buffer: Vec::new(),
             path,
             original_name,
             about,
@@ -230,6 +298,7 @@ fn made_here() -> FileAbout {
 pub struct FileWriter<'a, W: Write> {
     package: &'a mut PackageWriter<W>,
     meter: Meter,
+    buffer: Vec<u8>,
     path: String,
     original_name: Option<String>,
     about: FileAbout,
@@ -240,7 +309,8 @@ impl<'a, W: Write> FileWriter<'a, W> {
     ///
     /// # Errors
     /// [`Error::Unfinished`] when some of it could not be written.
-    pub fn end(self) -> Result<&'a FileEntry, Error> {
+    pub fn end(mut self) -> Result<&'a FileEntry, Error> {
+        self.compress().map_err(Error::Write)?;
         if !self.package.valve.is_open() {
             return Err(Error::Unfinished);
         }
@@ -251,6 +321,8 @@ impl<'a, W: Write> FileWriter<'a, W> {
             sha256: Sha256Hex(hash),
             what: self.about.what,
             source: self.about.source.chars().take(MAX_TEXT).collect(),
+            of: self.about.of,
+            records: self.about.records,
             original_name: self.original_name,
         });
         self.package.is_open = false;
@@ -263,17 +335,22 @@ impl<'a, W: Write> FileWriter<'a, W> {
         self.meter.size()
     }
 
-    /// Writes the whole file through a buffer, for content that comes in many small pieces, and ends it.
-    fn buffered(
-        self,
-        write: impl FnOnce(&mut io::BufWriter<Self>) -> io::Result<()>,
+    /// Writes the whole file and ends it.
+    fn whole(
+        mut self,
+        write: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> Result<&'a FileEntry, Error> {
-        let mut out = io::BufWriter::with_capacity(BUFFER, self);
-        write(&mut out).map_err(Error::Write)?;
-        let file = out
-            .into_inner()
-            .map_err(|error| Error::Write(error.into_error()))?;
-        file.end()
+        write(&mut self).map_err(Error::Write)?;
+        self.end()
+    }
+
+    fn compress(&mut self) -> io::Result<()> {
+        let written = self.package.zip.write_all(&self.buffer);
+        self.buffer.clear();
+        if written.is_err() {
+            self.package.valve.close();
+        }
+        written
     }
 }
 
@@ -287,60 +364,19 @@ impl<W: Write> fmt::Debug for FileWriter<'_, W> {
 
 impl<W: Write> Write for FileWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.package.zip.write(bytes)?;
-        self.meter.update(bytes.get(..taken).unwrap_or(bytes));
-        Ok(taken)
+        let room = BUFFER.saturating_sub(self.buffer.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.buffer.extend_from_slice(taken);
+        self.meter.update(taken);
+        if self.buffer.len() >= BUFFER {
+            self.compress()?;
+        }
+        Ok(taken.len())
     }
 
     /// Does nothing: flushing the compressor would only cost size.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Lets nothing through once it is closed: by its first error, or because the package was given up.
-///
-/// The zip writer completes the archive when it is dropped, and says so on stderr when it cannot: a package that failed
-/// must neither reach storage any more nor be said twice. Who goes on after an error learns it when the file ends.
-struct Valve<W> {
-    inner: W,
-    is_open: Arc<AtomicBool>,
-}
-
-impl<W: Write> Write for Valve<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.is_open.load(Ordering::Relaxed) {
-            return Ok(bytes.len());
-        }
-        let written = self.inner.write(bytes);
-        if let Err(error) = &written
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.is_open.store(false, Ordering::Relaxed);
-        }
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.is_open.load(Ordering::Relaxed) {
-            self.inner.flush()
-        } else {
-            Ok(())
-        }
-    }
-}
-
-struct CloseOnDrop(Arc<AtomicBool>);
-
-impl CloseOnDrop {
-    fn is_open(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -350,6 +386,13 @@ fn write_error(error: ZipError) -> Error {
         ZipError::Io(error) => error,
         _ => io::Error::other("the zip format does not take the file"),
     })
+}
+
+fn read_error(error: ZipError) -> Error {
+    match error {
+        ZipError::Io(error) => Error::Read(error),
+        _ => Error::Segment,
+    }
 }
 
 /// The time as zip has it: no zone, from 1980 to 2107, in steps of two seconds.

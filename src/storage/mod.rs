@@ -15,6 +15,7 @@ mod link;
 mod listing;
 mod names;
 mod queue;
+mod reader;
 mod retry;
 mod shared_key;
 mod stream;
@@ -27,6 +28,7 @@ pub use error::{Cause, Error};
 pub use etag::ETag;
 pub use listing::{Entry, Listing};
 pub use queue::{NotBase64, Queue, Received};
+pub use reader::BlockingReader;
 pub use stream::BlobStream;
 pub use writer::{BlobWriter, BlockingWriter};
 

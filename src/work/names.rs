@@ -90,6 +90,19 @@ pub fn hits(id: &RequestId, run: u32, step: Step, part: &str) -> String {
     of_step(id, run, step, &format!("hits/{part}.jsonl"))
 }
 
+/// Some of the log rows that go into a run's package, sorted out by folder.
+#[must_use]
+pub fn package_rows(id: &RequestId, run: u32, part: &str) -> String {
+    of_step(id, run, Step::Aggregate, &format!("rows/{part}.jsonl"))
+}
+
+/// A segment of a run's package: `zip`, or `json` for what is said of its files.
+#[must_use]
+pub fn package_segment(id: &RequestId, run: u32, segment: &str, extension: &str) -> String {
+    let name = format!("segments/{segment}.{extension}");
+    of_step(id, run, Step::Aggregate, &name)
+}
+
 /// A run's plan.
 #[must_use]
 pub fn plan(id: &RequestId, run: u32) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::storage::{self, Account, Container, Created, ETag, Replaced};
+use crate::storage::{self, Account, BlobWriter, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
 /// Largest JSON blob of ours that is read whole, in bytes: a plan of 40,000 reports stays far below.
@@ -232,6 +232,17 @@ impl Store {
     ) -> Result<(), Error> {
         self.before(what)?;
         self.container.put(name, bytes, content_type).await?;
+        self.after(what)
+    }
+
+    /// Makes what was written part by part a blob, whatever is there: only for content that is the same each time, or
+    /// under a name that is used once.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn commit(&self, writer: BlobWriter, what: &'static str) -> Result<(), Error> {
+        self.before(what)?;
+        writer.commit().await?;
         self.after(what)
     }
 

@@ -109,7 +109,8 @@ async fn check_package(stack: &Stack, id: &str, request: &ExpectedRequest) -> an
                 reports.insert((format!("{owner}/{app}"), (*error).to_owned()));
                 attachments += usize::from(rest.first() == Some(&"attachments"));
             }
-            ["index.html" | "manifest.json"] => {}
+            [_owner, _app, _install, "log-rows.csv"] => {}
+            ["index.html" | "manifest.json" | "README.txt"] => {}
             other => panic!("an unexpected file: {other:?}"),
         }
     }

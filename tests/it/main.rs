@@ -2,6 +2,7 @@
 
 mod api;
 mod bad_input;
+mod browser;
 mod budget;
 mod canaries;
 mod faults;
@@ -9,6 +10,7 @@ mod flow;
 mod harness;
 mod host_protocol;
 mod kills;
+mod package;
 mod paths;
 mod pump;
 mod shared_archive;

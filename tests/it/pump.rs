@@ -117,9 +117,11 @@ pub(crate) struct Pump {
     /// Whether a quiet time moves the clock on, so that what waits need not be waited for.
     hurries: bool,
     /// The functions' queues. A client reads the machine's certificates when it is made, so each is made once.
-    queues: Vec<QueueClient>,
+    pub(crate) queues: Vec<(Function, QueueClient)>,
     /// The application as this side looks at stored state; made once for the same reason.
     observer: OnceLock<Box<App>>,
+    /// How long an invocation may work, where a test says it.
+    pub(crate) invocation: Option<Duration>,
     _azurite: Arc<azurite::Azurite>,
     _folder: tempfile::TempDir,
 }
@@ -150,7 +152,7 @@ impl Pump {
         let mut queues = Vec::new();
         for function in Function::ALL {
             if function.trigger() == Trigger::Queue {
-                queues.push(service.queue_client(function.name())?);
+                queues.push((*function, service.queue_client(function.name())?));
             }
         }
         let downloads = sim.downloads_url();
@@ -184,6 +186,7 @@ impl Pump {
             hurries: true,
             queues,
             observer: OnceLock::new(),
+            invocation: None,
             _azurite: azurite,
             _folder: folder,
         })
@@ -202,7 +205,10 @@ impl Pump {
 
     /// The application as a fresh process has it.
     pub(crate) fn app(&self, probe: Arc<KillAt>) -> anyhow::Result<App> {
-        let config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
+        let mut config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
+        if let Some(limit) = self.invocation {
+            config.limits.invocation = limit;
+        }
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Ok(App::with_probe(config, clock, probe)?)
     }
@@ -243,7 +249,7 @@ impl Pump {
         let mut quiet = Instant::now();
         loop {
             let mut worked = 0;
-            for queue in &self.queues {
+            for (_, queue) in &self.queues {
                 worked += Box::pin(self.work_on(&mut app, queue, disturb)).await?;
             }
             if worked > 0 {
@@ -272,7 +278,7 @@ impl Pump {
         }
     }
 
-    async fn work_on(
+    pub(crate) async fn work_on(
         &self,
         app: &mut Arc<App>,
         queue: &QueueClient,

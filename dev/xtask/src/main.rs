@@ -19,6 +19,7 @@
 mod bench;
 mod cargo;
 mod check_api;
+mod chromium;
 mod demo;
 mod package;
 mod run;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::cargo::cargo;
+use crate::chromium;
 use crate::run::{check, program};
 use crate::soak;
 
@@ -18,6 +19,7 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     );
     tokio::task::spawn_blocking(azurite::install).await??;
     install_openssl().await?;
+    chromium::install().await?;
     let mut tests = cargo();
     tests.args(["test", "--workspace"]);
     if let Some(filter) = filter {

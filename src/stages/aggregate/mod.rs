@@ -21,7 +21,7 @@ use crate::workflow::{Event, Record};
 pub(super) async fn run(
     cx: Context<'_>,
     record: &Record,
-    _slice: &mut Slice,
+    slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
     let (plan, _bytes) = read_plan(cx, record).await?;
     let mut outcomes = outcomes::load(cx, record).await?;
@@ -29,7 +29,10 @@ pub(super) async fn run(
     let mut unavailable = Vec::new();
     let mut package = None;
     if record.kind == Kind::Export {
-        let packed = Box::pin(pack::pack(cx, record, &plan, &outcomes)).await?;
+        let packed = Box::pin(pack::pack(cx, record, &plan, &outcomes, slice)).await?;
+        let Some(packed) = packed else {
+            return Ok(Outcome::Continue);
+        };
         for id in packed.exported {
             outcomes.items.insert(id, report::Outcome::Exported.into());
         }
@@ -171,7 +174,7 @@ async fn exceptions(cx: Context<'_>, record: &Record) -> Result<Vec<SetupExcepti
 }
 
 /// Things that are missing, counted by what and why.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Missing(BTreeMap<(String, String), u64>);
 
 impl Missing {
@@ -180,6 +183,14 @@ impl Missing {
             .0
             .entry((what.to_owned(), reason.to_owned()))
             .or_default() += 1;
+    }
+
+    /// Adds what was counted elsewhere.
+    fn extend(&mut self, list: &[LeftOut]) {
+        for left in list {
+            let key = (left.what.clone(), left.reason.clone());
+            *self.0.entry(key).or_default() += left.count;
+        }
     }
 
     fn into_list(self) -> Vec<LeftOut> {

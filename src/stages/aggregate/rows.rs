@@ -1,14 +1,14 @@
 //! The person's log rows: which of them an export hands out, and which archive blobs hold copies after an erasure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::domain::hit::{Hit, Stream};
 use crate::domain::plan::{Action, Plan};
-use crate::domain::{AppRef, InstallId, Kind};
+use crate::domain::{AppRef, InstallId, Kind, Window};
 use crate::report::LogCopies;
-use crate::stages::install_id_resolve::hits::{self, Day};
+use crate::stages::install_id_resolve::hits::{self, Day, StoredHit};
+use crate::stages::install_id_resolve::rows::{Owner, Rows};
 use crate::stages::{Context, StageError};
 use crate::workflow::{Record, Step};
 
@@ -24,20 +24,17 @@ pub(super) struct Survey {
     pub(super) last: Option<Timestamp>,
 }
 
-/// Decides which rows are the person's, as the plan does: those of installs that are acted on, and elsewhere those that
-/// name the person by themselves.
+/// Picks the rows that the plan acts on, each once, by the rule that the plan was made with.
 #[derive(Debug)]
 pub(super) struct RowFilter {
     installs: BTreeSet<(AppRef, InstallId)>,
-    window: Option<crate::domain::Window>,
-    seen: HashSet<String>,
-    /// Records that a pass found to name the person, so that a later pass does not count them for less.
-    named: HashSet<(String, u64)>,
+    window: Option<Window>,
+    apps: BTreeMap<AppRef, Rows>,
 }
 
 impl RowFilter {
-    pub(super) fn new(plan: &Plan, record: &Record) -> Self {
-        let also = record.also();
+    /// For a plan, held items that a person released (`also`), and the time that was asked for.
+    pub(super) fn new(plan: &Plan, also: &[String], window: Option<Window>) -> Self {
         Self {
             installs: plan
                 .installs
@@ -45,40 +42,27 @@ impl RowFilter {
                 .filter(|it| Plan::acts(it.action, &it.id, also))
                 .map(|it| (it.app.clone(), it.install_id))
                 .collect(),
-            window: record.window,
-            seen: HashSet::new(),
-            named: HashSet::new(),
+            window,
+            apps: BTreeMap::new(),
         }
     }
 
-    /// Whether a hit is a log row of the person that was not taken before.
-    pub(super) fn takes(&mut self, app: &AppRef, hit: &Hit) -> bool {
-        if !matches!(Stream::of(&hit.blob), Stream::Logs | Stream::Other) {
+    /// Whether the next hit of an app is a log row that is acted on and was not taken before.
+    pub(super) fn takes(&mut self, app: &AppRef, stored: &StoredHit) -> bool {
+        if !self.apps.contains_key(app) {
+            self.apps.insert(app.clone(), Rows::default());
+        }
+        let Some(rows) = self.apps.get_mut(app) else {
             return false;
-        }
-        if let (Some(window), Some(at)) = (self.window, hit.at)
-            && !window.contains(at)
-        {
+        };
+        let Some(row) = rows.take(&stored.hit, stored.app, self.window.as_ref()) else {
             return false;
-        }
-        let place = (hit.blob.clone(), hit.record);
-        let names_person = hit.reasons.iter().any(|reason| reason.names_the_person());
-        if names_person {
-            self.named.insert(place.clone());
-        }
-        let is_theirs = hit
-            .install
-            .is_some_and(|install| self.installs.contains(&(app.clone(), install)));
-        let is_taken = is_theirs || names_person || self.named.contains(&place);
-        is_taken && self.seen.insert(key(hit))
-    }
-}
-
-/// What makes a row the same row in another blob.
-fn key(hit: &Hit) -> String {
-    match &hit.message_id {
-        Some(id) => format!("m{id}"),
-        None => format!("{}#{}", hit.blob, hit.record),
+        };
+        let acts_on_install = match row.owner {
+            Owner::Install(install) => self.installs.contains(&(app.clone(), install)),
+            Owner::Loose | Owner::NoApp => false,
+        };
+        row.is_new && row.is_acted_on(acts_on_install)
     }
 }
 
@@ -104,12 +88,12 @@ pub(super) async fn survey(
     if record.kind == Kind::Export || plan.rows.iter().all(|it| it.action == Action::Hold) {
         return Ok(survey);
     }
-    let mut filter = RowFilter::new(plan, record);
+    let mut filter = RowFilter::new(plan, record.also(), record.window);
     let mut copies: BTreeMap<(AppRef, String), u64> = BTreeMap::new();
     for (step, day) in days(cx, record).await? {
         hits::each(cx.app, record, step, &day, |stored| {
-            let hit = &stored.hit;
-            if filter.takes(&day.app, hit) {
+            if filter.takes(&day.app, &stored) {
+                let hit = &stored.hit;
                 survey.last = survey.last.max(hit.at);
                 *copies
                     .entry((day.app.clone(), hit.blob.clone()))
@@ -124,4 +108,109 @@ pub(super) async fn survey(
         .map(|((app, blob), records)| LogCopies { app, blob, records })
         .collect();
     Ok(survey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Subject;
+    use crate::domain::hit::{Hit, Reason};
+    use crate::domain::plan::{Counts, SCHEMA};
+    use crate::domain::{Kind, RequestId};
+    use crate::stages::install_id_resolve::decide;
+    use crate::stages::install_id_resolve::fold::Findings;
+    use crate::stages::install_id_resolve::rows::tests::{install, row};
+    use proptest::prelude::*;
+
+    fn plan(app: &AppRef, items: decide::Items) -> Plan {
+        Plan {
+            schema: SCHEMA,
+            request: RequestId::derive("export", "CRM-1042"),
+            run: 1,
+            kind: Kind::Export,
+            created_at: Timestamp::UNIX_EPOCH,
+            partial: false,
+            counts: Counts::default(),
+            large: None,
+            installs: items.installs,
+            reports: items.reports,
+            rows: items.rows,
+            unattributed: items.unattributed,
+            also_seen_here: items.also_seen,
+            coverage: BTreeMap::from([(app.to_string(), crate::domain::plan::Coverage::default())]),
+        }
+    }
+
+    fn hits() -> impl Strategy<Value = Vec<StoredHit>> {
+        let reason = prop::sample::select(vec![
+            Reason::InstallId,
+            Reason::UserId,
+            Reason::Email,
+            Reason::UserIdToken,
+            Reason::Term,
+            Reason::Link,
+        ]);
+        let blob = prop::sample::select(vec![
+            "2026/11/20/09/03/logs.v1.data",
+            "2026/11/20/09/04/logs.v1.data",
+            "2026/11/20/09/04/else",
+            "2026/11/20/09/04/errors/1.json",
+        ]);
+        let at = prop::sample::select(vec![None, Some(10_i64), Some(40 * 86_400)]);
+        let one = (
+            (any::<bool>(), blob, 0_u64..3, at),
+            prop::collection::vec(reason, 1..3),
+            prop::collection::vec(0_u128..3, 0..3),
+            prop::option::of(0_u128..3),
+            prop::option::of(0_u8..4),
+            prop::option::of(0_u8..2),
+        );
+        let one = one.prop_map(
+            |((app, blob, record, at), reasons, holds, own, message, user)| StoredHit {
+                app,
+                hit: Hit {
+                    blob: blob.to_owned(),
+                    reasons,
+                    holds: holds.into_iter().map(install).collect(),
+                    install: own.map(install),
+                    message_id: message.map(|id| id.to_string()),
+                    users: user.map(|user| format!("u-{user}")).into_iter().collect(),
+                    at: at.map(|at| Timestamp::from_second(at).expect("in range")),
+                    ..row(install(0), record)
+                },
+            },
+        );
+        prop::collection::vec(one, 0..30)
+    }
+
+    proptest! {
+        /// The plan counts rows, the package picks them: of every install the same number.
+        #[test]
+        fn what_is_picked_is_what_was_planned(hits in hits(), given in any::<bool>(), has_window in any::<bool>()) {
+            let app = AppRef::new("contoso", "shop").expect("valid");
+            let window = has_window.then(|| Window {
+                from: "1970-01-01".parse().expect("a day"),
+                to: "1970-01-02".parse().expect("a day"),
+            });
+            let given: Vec<_> = given.then(|| install(0)).into_iter().collect();
+            let mut findings = Findings::new(&given);
+            for stored in &hits {
+                findings.take(&stored.hit, stored.app, window.as_ref());
+            }
+            findings.close();
+            let subject = Subject { install_ids: given, ..Subject::default() };
+            let items = decide::items(&app, &findings, &BTreeMap::new(), &subject, window.as_ref());
+            let plan = plan(&app, items);
+            let mut planned: BTreeMap<Option<InstallId>, u64> = BTreeMap::new();
+            for item in plan.rows.iter().filter(|it| it.action == Action::Act) {
+                *planned.entry(item.install_id).or_default() += item.rows;
+            }
+            let mut filter = RowFilter::new(&plan, &[], window);
+            let mut picked: BTreeMap<Option<InstallId>, u64> = BTreeMap::new();
+            for stored in hits.iter().filter(|it| filter.takes(&app, it)) {
+                *picked.entry(stored.hit.install).or_default() += 1;
+            }
+            prop_assert_eq!(planned, picked);
+        }
+    }
 }

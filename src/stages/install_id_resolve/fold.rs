@@ -1,33 +1,17 @@
 //! From hits to installs and reports: what each says of itself, taken together. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use super::rows::Named;
+use super::rows::{Owner, Rows, is_outside, time_of};
 use crate::domain::document::Window;
-use crate::domain::hit::{Hit, InstallFrom, LISTED, Reason, Stream};
+use crate::domain::hit::{Hit, InstallFrom, LISTED, Stream};
 use crate::domain::{ErrorId, GroupId, InstallId, LegacyIds};
 use crate::search::facts::ids_in_name;
 use crate::work::names;
-
-/// How surely something is the person's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Named {
-    /// It holds a given user ID or e-mail.
-    pub exact: bool,
-    /// It holds a token or term only.
-    pub weak: bool,
-}
-
-impl Named {
-    fn add(&mut self, reasons: &[Reason]) {
-        self.exact |= reasons.iter().any(|reason| reason.names_the_person());
-        self.weak |= reasons
-            .iter()
-            .any(|reason| matches!(reason, Reason::UserIdToken | Reason::Term));
-    }
-}
 
 /// An installation, as its rows and reports show it.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +89,7 @@ pub struct Findings {
     pub is_incomplete: bool,
     /// What records outside of the window show of their installs: it still tells whether they are shared.
     outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
-    seen: HashSet<String>,
+    rows: Rows,
 }
 
 /// How a report told its install, in words.
@@ -134,12 +118,8 @@ impl Findings {
 
     /// Takes a hit of the app (`is_of_app` when its record or path says so).
     pub fn take(&mut self, hit: &Hit, is_of_app: bool, window: Option<&Window>) {
-        let at = hit
-            .at
-            .or_else(|| hit.error_id.as_ref().and_then(ErrorId::timestamp));
-        if let (Some(window), Some(at)) = (window, at)
-            && !window.contains(at)
-        {
+        let at = time_of(hit);
+        if is_outside(hit, window) {
             self.outside_window += 1;
             if let Some(owner) = hit.install.filter(|_| is_of_app) {
                 let (users, models) = self.outside.entry(owner).or_default();
@@ -152,7 +132,7 @@ impl Findings {
             Stream::Crashes | Stream::Errors | Stream::Attachments => {
                 self.take_report(hit, is_of_app, at);
             }
-            Stream::Logs | Stream::Other => self.take_row(hit, is_of_app, at),
+            Stream::Logs | Stream::Other => self.take_row(hit, is_of_app, window),
         }
     }
 
@@ -165,32 +145,21 @@ impl Findings {
         install
     }
 
-    fn take_row(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
-        let key = match &hit.message_id {
-            Some(id) => format!("m{id}"),
-            None => format!("{}#{}", hit.blob, hit.record),
-        };
-        let mut named = Named::default();
-        named.add(&hit.reasons);
-        let is_searched = hit.install.is_some_and(|own| hit.holds.contains(&own));
-        let is_relevant = is_searched || named.exact || named.weak;
-        // A re-created export writes rows again, and several passes can find the same row; one that only a link found
-        // is counted when it is found for what it is.
-        let is_new = is_relevant && self.seen.insert(key);
-        match hit.install {
-            _ if !is_of_app => self.rows_of_no_app += u64::from(is_new),
-            Some(owner) if is_relevant => {
-                let install = self.show(owner, hit, "InstallId of a log row");
-                if is_new {
-                    install.rows += 1;
-                    install.rows_named += u64::from(named.exact);
+    fn take_row(&mut self, hit: &Hit, is_of_app: bool, window: Option<&Window>) {
+        if let Some(row) = self.rows.take(hit, is_of_app, window) {
+            let is_new = u64::from(row.is_new);
+            match row.owner {
+                Owner::NoApp => self.rows_of_no_app += is_new,
+                Owner::Install(owner) => {
+                    let install = self.show(owner, hit, "InstallId of a log row");
+                    install.rows += is_new;
+                    install.rows_named += is_new * u64::from(row.named.exact);
+                }
+                Owner::Loose => {
+                    self.loose.exact += is_new * u64::from(row.named.exact);
+                    self.loose.weak += is_new * u64::from(row.named.weak && !row.named.exact);
                 }
             }
-            None if is_new => {
-                self.loose.exact += u64::from(named.exact);
-                self.loose.weak += u64::from(named.weak && !named.exact);
-            }
-            Some(_) | None => {}
         }
         let Some(payload) = &hit.payload else {
             return;
@@ -202,7 +171,7 @@ impl Findings {
         report.error_id = report.error_id.take().or(error_id);
         report.install = report.install.or(hit.install);
         report.named.add(&hit.reasons);
-        report.at = report.at.or(at);
+        report.at = report.at.or_else(|| time_of(hit));
         report.is_of_app |= is_of_app;
     }
 

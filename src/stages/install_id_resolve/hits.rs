@@ -1,5 +1,6 @@
 //! Reading back what a search stored: days, their results, their hits in order.
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::app::App;
@@ -99,23 +100,50 @@ pub async fn each_part<E>(
 where
     StageError: From<E>,
 {
-    for part in parts {
-        let name = names::hits(&record.id, record.run, step, part);
-        let read = app.store.container().read(&name, MAX_PART).await;
-        let stored = read.map_err(Error::from)?.ok_or(Error::Corrupt {
-            what: "a search's hits",
-            reason: "a part is missing".to_owned(),
-        })?;
-        for line in stored.bytes.split(|byte| *byte == b'\n') {
-            if line.is_empty() {
-                continue;
-            }
-            let hit = serde_json::from_slice(line).map_err(|error| Error::Corrupt {
-                what: "a search's hits",
-                reason: format!("column {}", error.column()),
-            })?;
-            take(hit)?;
+    for name in parts {
+        for hit in part(app, record, step, name).await?.hits() {
+            take(hit?)?;
         }
     }
     Ok(())
+}
+
+/// One part of a day's hits.
+pub struct Part(Bytes);
+
+/// Reads one part of a day's hits, by the name that its day knows it by.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn part(app: &App, record: &Record, step: Step, part: &str) -> Result<Part, StageError> {
+    let name = names::hits(&record.id, record.run, step, part);
+    let read = app.store.container().read(&name, MAX_PART).await;
+    let stored = read.map_err(Error::from)?.ok_or(Error::Corrupt {
+        what: "a search's hits",
+        reason: "a part is missing".to_owned(),
+    })?;
+    Ok(Part(stored.bytes))
+}
+
+impl Part {
+    /// Its hits, in order.
+    pub fn hits(&self) -> impl Iterator<Item = Result<StoredHit, StageError>> + '_ {
+        let lines = self.0.split(|byte| *byte == b'\n');
+        lines.filter(|line| !line.is_empty()).map(|line| {
+            serde_json::from_slice(line).map_err(|error| {
+                StageError::Work(Error::Corrupt {
+                    what: "a search's hits",
+                    reason: format!("column {}", error.column()),
+                })
+            })
+        })
+    }
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("bytes", &self.0.len())
+            .finish()
+    }
 }

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod decide;
 pub mod fold;
 pub mod hits;
+pub mod rows;
 pub mod settle;
 
 use std::collections::BTreeMap;

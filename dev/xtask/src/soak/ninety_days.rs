@@ -77,7 +77,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
     let mut settings = Settings::new(&handler)
         .with("APPCENTER_PATH", "api")
         .with("EXPORT_TYPE", "none")
-        .with("APPCENTER_RATE_BUDGET", &format!("{CALLS}/{}s", WINDOW.as_secs()))
+        .with(
+            "APPCENTER_RATE_BUDGET",
+            &format!("{CALLS}/{}s", WINDOW.as_secs()),
+        )
         .with("STALLED_SECONDS", "30")
         .with("INVOCATION_SECONDS", "30");
     settings.is_exported = false;
@@ -103,7 +106,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         &ended,
         ended.starts_with("completed"),
     );
-    is_right &= table.goal("kills while reports were fetched", &kills.to_string(), &killing.done.len(), killing.done.len() == kills);
+    is_right &= table.goal(
+        "kills while reports were fetched",
+        &kills.to_string(),
+        &killing.done.len(),
+        killing.done.len() == kills,
+    );
     let twice = fetched_again(&done);
     let most = kills * IN_FLIGHT;
     is_right &= table.goal(
@@ -125,12 +133,20 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<bool> {
         table.row(&[&"share of the budget used", &"", &format!("{used:.2}")]);
     } else {
         let goal = format!(">= {USED}");
-        is_right &= table.goal("share of the budget used, away from kills", &goal, &format!("{used:.2}"), used >= USED);
+        is_right &= table.goal(
+            "share of the budget used, away from kills",
+            &goal,
+            &format!("{used:.2}"),
+            used >= USED,
+        );
     }
     let calls = done.api_calls().filter(|it| (from..to).contains(&it.at));
     table.row(&[&"API calls while fetching", &"", &calls.count()]);
     table.row(&[&"time to fetch", &"", &format!("{took:.0} s")]);
-    let pid = stack.host().handler_pid().context("the handler has ended")?;
+    let pid = stack
+        .host()
+        .handler_pid()
+        .context("the handler has ended")?;
     table.row(&[
         &"peak memory of the last handler",
         &"",
@@ -199,7 +215,12 @@ impl Killing {
             if Instant::now() >= next_sweep {
                 // Refused while the host starts again: the next one is soon.
                 let body = Some(("application/json", b"{}".to_vec()));
-                drop(stack.api.send(Method::POST, "/admin/functions/sweep", body).await);
+                drop(
+                    stack
+                        .api
+                        .send(Method::POST, "/admin/functions/sweep", body)
+                        .await,
+                );
                 next_sweep = Instant::now() + SWEEP;
             }
             if let Ok(status) = stack.api.status(id).await
@@ -207,7 +228,10 @@ impl Killing {
             {
                 return Ok(status);
             }
-            anyhow::ensure!(start.elapsed() < LIMIT, "the request has not ended within {LIMIT:?}");
+            anyhow::ensure!(
+                start.elapsed() < LIMIT,
+                "the request has not ended within {LIMIT:?}"
+            );
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -250,7 +274,11 @@ async fn stored(stack: &Stack, reports: usize, table: &mut Table) -> anyhow::Res
         ids.iter().filter(is_unknown).count()
     });
     is_right &= table.compare("documents in `collected/`", &reports, &documents.len());
-    is_right &= table.compare("that are in one of both only, or of no report", &0, &(strange + unknown));
+    is_right &= table.compare(
+        "that are in one of both only, or of no report",
+        &0,
+        &(strange + unknown),
+    );
     Ok(is_right)
 }
 
@@ -282,9 +310,16 @@ fn share(audit: &Audit, (from, to): (Timestamp, Timestamp), kills: &[Timestamp])
         if begin >= *end {
             continue;
         }
-        calls += audit.api_calls().filter(|it| (begin..*end).contains(&it.at)).count();
+        calls += audit
+            .api_calls()
+            .filter(|it| (begin..*end).contains(&it.at))
+            .count();
         seconds += end.duration_since(begin).as_secs_f64();
     }
     let allowed = CALLS as f64 / WINDOW.as_secs_f64() * seconds;
-    if allowed > 0.0 { calls as f64 / allowed } else { 0.0 }
+    if allowed > 0.0 {
+        calls as f64 / allowed
+    } else {
+        0.0
+    }
 }

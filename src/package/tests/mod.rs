@@ -1,5 +1,7 @@
 //! The package as a whole: what is read back is what was written.
 
+mod segments;
+
 use std::collections::HashSet;
 use std::io::{self, Cursor, Read as _, Write};
 
@@ -8,7 +10,9 @@ use zip::ZipArchive;
 
 use crate::domain::plan::{Counts, Coverage, Gap, Unreadable};
 use crate::domain::{AppRef, Include, Jurisdiction, RequestId};
-use crate::package::{Error, FileAbout, LeftOut, Meta, PackageWriter, Summary, What};
+use crate::package::{
+    Error, FileAbout, Installation, LeftOut, Meta, Of, PackageWriter, Summary, What,
+};
 
 fn meta() -> Meta {
     Meta {
@@ -16,9 +20,27 @@ fn meta() -> Meta {
         reference: "CRM-1042".to_owned(),
         jurisdiction: Jurisdiction::Eu,
         created_at: "2026-11-20T09:00:01Z".parse().expect("a time"),
-        apps: vec![AppRef::new("contoso", "shop-android").expect("valid")],
+        apps: vec![
+            AppRef::new("contoso", "shop-android").expect("valid"),
+            AppRef::new("contoso", "shop-ios").expect("valid"),
+        ],
     }
 }
+
+fn of() -> Of {
+    Of {
+        app: Some(AppRef::new("contoso", "shop-android").expect("valid")),
+        install_id: Some(INSTALL.parse().expect("valid")),
+        // Made at 2026-11-20T08:00:00Z.
+        report: Some(
+            "2516071391999999999-e589a371-ea0c-4479-9a7b-9f834adec041"
+                .parse()
+                .expect("valid"),
+        ),
+    }
+}
+
+const INSTALL: &str = "e589a371-ea0c-4479-9a7b-9f834adec040";
 
 fn summary() -> Summary {
     let day = |text: &str| text.parse().expect("a day");
@@ -48,6 +70,12 @@ fn summary() -> Summary {
             unattributed: 0,
         },
         include: vec![Include::Diagnostics, Include::Analytics],
+        installations: vec![Installation {
+            app: AppRef::new("contoso", "shop-android").expect("valid"),
+            install_id: INSTALL.parse().expect("valid"),
+            reason: "a given user ID or e-mail was found on this install".to_owned(),
+            found_in: vec!["InstallId of a log row".to_owned()],
+        }],
         coverage: [("contoso/shop-android".to_owned(), coverage)].into(),
         held: [(
             "shared: the install shows two or more user IDs".to_owned(),
@@ -64,7 +92,7 @@ fn summary() -> Summary {
 }
 
 fn about(what: What) -> FileAbout {
-    FileAbout::new(what, "2026/11/20/09/03/logs.v1.data")
+    FileAbout::new(what, "2026/11/20/09/03/logs.v1.data").of(of())
 }
 
 fn package(files: &[(&[&str], &str, What, &[u8])]) -> Vec<u8> {
@@ -144,6 +172,7 @@ fn what_is_read_is_what_was_written() {
             "manifest-2.json",
             "file/file/up.txt",
             "index.html",
+            "README.txt",
             "manifest.json",
         ]
     );
@@ -199,9 +228,11 @@ fn the_page_runs_nothing_and_asks_nobody() {
         "<img",
         "<iframe",
         "<link",
-        "http://",
-        "https://",
+        "http:",
+        "https:",
         "javascript:",
+        "<form",
+        "<base",
         "@import",
         "url(",
     ] {
@@ -220,6 +251,12 @@ fn the_page_runs_nothing_and_asks_nobody() {
         "App Center keeps none of &lt;b&gt;handled&lt;/b&gt; errors",
         "href=\"./contoso_shop-android/e589a371/log-rows.jsonl\"",
         "sent as: <bdi>../../evil.html</bdi>",
+        "It is from an installation that several people use",
+        "Yours because your user ID or e-mail address was found in its data. Seen in: usage records",
+        "<h3 class=\"app\">contoso/shop-android</h3>",
+        "This package holds no data about you from this app.",
+        "href=\"#report-",
+        "Crash or error of 20 November 2026, 08:00 UTC",
     ] {
         assert!(page.contains(said), "{said}\n{page}");
     }
@@ -230,6 +267,10 @@ fn the_page_runs_nothing_and_asks_nobody() {
         .skip(1)
         .filter_map(|rest| rest.split('"').next());
     for link in links {
+        if let Some(place) = link.strip_prefix('#') {
+            assert!(page.contains(&format!("id=\"{place}\"")), "{link}");
+            continue;
+        }
         let path = link.strip_prefix("./").unwrap_or(link);
         let path = percent_encoding::percent_decode_str(path)
             .decode_utf8()
