@@ -278,20 +278,27 @@ impl Client {
         Ok(Personal::new(read_text(&body)))
     }
 
-    /// Asks for a link and fetches what is behind it. Once more when another place may have to be looked in: a link
+    /// Asks for a link and fetches what is behind it; each once more when another place may have to be looked in: a link
     /// expires, a 404 or a redirect passes, and a page may be a proxy's. What is said twice is believed.
     pub(super) async fn fetch_fresh<'a>(
         &self,
         link: &(dyn Fn() -> BoxFuture<'a, Result<Location, Error>> + Sync),
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
-        let once = || async { self.fetch_file(&link().await?, limit).await };
-        match once().await {
+        let location = match link().await {
+            Ok(location) => location,
+            Err(error) => {
+                drop(next_place(error)?);
+                link().await?
+            }
+        };
+        match self.fetch_file(&location, limit).await {
             Ok((bytes, false)) => return Ok(bytes),
             Ok((_bytes, true)) => {}
             Err(error) => drop(next_place(error)?),
         }
-        once().await.map(|(bytes, _is_page)| bytes)
+        let (bytes, _is_page) = self.fetch_file(&link().await?, limit).await?;
+        Ok(bytes)
     }
 }
 

@@ -15,9 +15,22 @@ const PARALLEL: usize = 6;
 /// Of so many places one is tried in a test run, beside one of each kind; 1 tries them all, in about ten minutes.
 const STRIDE: usize = 11;
 
+/// Where the data of a run is got from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// From what App Center exported.
+    Archive,
+    /// By API: App Center exported nothing.
+    Api,
+}
+
 /// Runs a request of the small world under a disturbance and holds it against what the world expects.
-async fn run(name: &str, disturb: &Disturb) -> anyhow::Result<(Pump, Record)> {
-    let pump = Pump::start(World::parse(SMALL)?).await?;
+async fn run(name: &str, source: Source, disturb: &Disturb) -> anyhow::Result<(Pump, Record)> {
+    let world = World::parse(SMALL)?;
+    let pump = match source {
+        Source::Archive => Pump::start(world).await?,
+        Source::Api => Pump::start_without_export(world).await?,
+    };
     let request = pump.sim.world(|world| world.request(name).cloned());
     let request = request.expect("the world has it");
     let record = pump.run(&request.document, disturb).await?;
@@ -67,11 +80,12 @@ fn places(writes: &[String], stride: usize) -> BTreeSet<(usize, bool)> {
 /// Kills a run at writes in turn, before and after each.
 async fn killed_everywhere(
     name: &'static str,
+    source: Source,
     expected: Status,
     stride: usize,
 ) -> anyhow::Result<()> {
     let undisturbed = Disturb::nothing();
-    let (_pump, record) = run(name, &undisturbed).await?;
+    let (_pump, record) = run(name, source, &undisturbed).await?;
     assert_eq!(record.status, expected, "{:?}", record.exceptions);
     let exceptions = record.exceptions;
     let writes = undisturbed.probe.names();
@@ -85,7 +99,7 @@ async fn killed_everywhere(
                 deliveries: 1,
                 probe: KillAt::new(Some(nth), done),
             };
-            let end = run(name, &disturb).await;
+            let end = run(name, source, &disturb).await;
             let fault = match end {
                 Ok((_pump, record))
                     if record.status == expected && record.exceptions == exceptions =>
@@ -118,22 +132,35 @@ async fn killed_everywhere(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_killed_at_every_write() -> anyhow::Result<()> {
-    killed_everywhere("delete", Status::CompletedWithExceptions, STRIDE).await
+    let ends = Status::CompletedWithExceptions;
+    killed_everywhere("delete", Source::Archive, ends, STRIDE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_killed_at_every_write() -> anyhow::Result<()> {
-    killed_everywhere("export", Status::Completed, STRIDE).await
+    killed_everywhere("export", Source::Archive, Status::Completed, STRIDE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_by_api_killed_at_every_write() -> anyhow::Result<()> {
+    let ends = Status::CompletedWithExceptions;
+    killed_everywhere("delete", Source::Api, ends, 3 * STRIDE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_delivered_twice() -> anyhow::Result<()> {
-    for name in ["delete", "known", "export"] {
+    for (name, source) in [
+        ("delete", Source::Archive),
+        ("known", Source::Archive),
+        ("export", Source::Archive),
+        ("delete", Source::Api),
+        ("export", Source::Api),
+    ] {
         let disturb = Disturb {
             deliveries: 2,
             ..Disturb::nothing()
         };
-        let (pump, _record) = run(name, &disturb).await?;
+        let (pump, _record) = run(name, source, &disturb).await?;
         drop(Arc::new(pump));
     }
     Ok(())

@@ -80,7 +80,9 @@ async fn make(
 }
 
 fn count(probe: &KillAt, name: &str) -> usize {
-    probe.names().iter().filter(|write| *write == name).count()
+    let names = probe.names();
+    let is_it = |write: &&String| write.rsplit(": ").next() == Some(name);
+    names.iter().filter(is_it).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -193,6 +193,19 @@ async fn copies_of_ours_are_kept_as_long_as_said() -> anyhow::Result<()> {
     let full = pump.report(&exported).await?;
     assert_eq!(full["form"], "full");
     assert!(!named(&pump, &exported, &identifiers).await?.is_empty());
+    let left = pump.blobs("collected/").await?;
+    assert!(left.is_empty(), "it goes with what is erased: {left:?}");
+    let somebody_elses = "collected/contoso/shop/2026/01/01/errors/x.json";
+    let app = pump.app(disturb.probe.clone())?;
+    let store = &app.store;
+    store
+        .put(
+            somebody_elses,
+            "collected data",
+            b"{}".to_vec(),
+            "application/json",
+        )
+        .await?;
     let prefixes = ["packages/", "collected/", "plans/", "reports/", "records/"];
     let mut kept = Vec::new();
     // Days since the end, and what is kept then.

@@ -164,8 +164,18 @@ impl View<'_> {
 
     /// A file: as text where it is said to be text, else from where it lies.
     pub(super) async fn attachment(&self, id: &PathId, is_text: bool) -> Result<Bytes, Error> {
-        if is_text && let Ok(text) = self.attachment_text(id).await {
-            return Ok(text);
+        if is_text {
+            match self.attachment_text(id).await {
+                Ok(text) => return Ok(text),
+                // The file itself may be had where its text is not.
+                Err(
+                    Error::NotFound(_)
+                    | Error::Gone
+                    | Error::Rejected { .. }
+                    | Error::Protocol { .. },
+                ) => {}
+                Err(error) => return Err(error),
+            }
         }
         match self.ids {
             Ids::Current(_, error) => {

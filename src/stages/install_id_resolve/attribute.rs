@@ -57,7 +57,11 @@ pub async fn attribute(
     let mut asked: BTreeMap<Uuid, String> = BTreeMap::new();
     for (key, report) in &findings.reports {
         match (&report.group_id, &report.error_id) {
-            (Some(group), Some(error)) if report.is_of_app => {
+            // A GUID alone is no ID that a call takes: asked with it, App Center would seem to have the report no longer.
+            (Some(group), Some(error))
+                if report.is_of_app
+                    && (is_whole(group, error) || cx.app.config.app_center.retired) =>
+            {
                 ids.insert(key.clone(), (group.clone(), error.clone()));
             }
             (_, Some(error)) => {
@@ -89,6 +93,11 @@ pub async fn attribute(
         }
     }
     Ok(ids)
+}
+
+/// Whether a call takes the ID: a current one with its digits, or one of the legacy API.
+fn is_whole(group: &GroupId, error: &ErrorId) -> bool {
+    error.timestamp().is_some() || error.guid().is_none() || group.is_legacy()
 }
 
 async fn ask(

@@ -63,6 +63,18 @@ pub struct Report {
     pub is_of_app: bool,
 }
 
+impl Report {
+    /// Takes an ID; the whole one, which calls need, rather than the GUID alone.
+    fn learn_id(&mut self, told: Option<ErrorId>) {
+        let is_whole = |id: &ErrorId| id.timestamp().is_some();
+        let is_better =
+            told.as_ref().is_some_and(is_whole) && !self.error_id.as_ref().is_some_and(is_whole);
+        if self.error_id.is_none() || is_better {
+            self.error_id = told;
+        }
+    }
+}
+
 /// Log rows that name the person and belong to no installation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LooseRows {
@@ -90,6 +102,16 @@ pub struct Findings {
     /// What records outside of the window show of their installs: it still tells whether they are shared.
     outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
     rows: Rows,
+}
+
+/// The report that a log row without a link is about.
+fn guid_of_row(hit: &Hit) -> Option<ErrorId> {
+    let is_report = matches!(
+        hit.message_type.as_deref(),
+        Some("ErrorLog" | "HandledErrorLog")
+    );
+    let id = hit.message_id.as_ref().filter(|_| is_report)?;
+    id.parse().ok()
 }
 
 /// How a report told its install, in words.
@@ -161,14 +183,20 @@ impl Findings {
                 }
             }
         }
-        let Some(payload) = &hit.payload else {
-            return;
+        // A row names its report's blob; where it names none, its own ID is the report's GUID.
+        let (error_id, payload) = match &hit.payload {
+            Some(payload) => {
+                let named = ids_in_name(payload).error_id;
+                (named.or_else(|| hit.error_id.clone()), Some(payload))
+            }
+            None => (guid_of_row(hit), None),
         };
-        let named_in_blob = ids_in_name(payload);
-        let error_id = named_in_blob.error_id.or_else(|| hit.error_id.clone());
-        let report = self.report(error_id.as_ref(), payload);
-        report.blobs.insert(payload.clone());
-        report.error_id = report.error_id.take().or(error_id);
+        if error_id.is_none() && payload.is_none() {
+            return;
+        }
+        let report = self.report(error_id.as_ref(), payload.map_or("", String::as_str));
+        report.blobs.extend(payload.cloned());
+        report.learn_id(error_id);
         report.install = report.install.or(hit.install);
         report.named.add(&hit.reasons);
         report.at = report.at.or_else(|| time_of(hit));
@@ -183,7 +211,7 @@ impl Findings {
             report.blobs.insert(hit.blob.clone());
         }
         report.legacy = report.legacy.take().or_else(|| hit.legacy.clone());
-        report.error_id = report.error_id.take().or_else(|| hit.error_id.clone());
+        report.learn_id(hit.error_id.clone());
         report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
         report.install = hit.install.or(report.install);
         report.mentions |= !hit.holds.is_empty() && hit.install.is_none();
@@ -275,5 +303,41 @@ impl Findings {
             .filter(|report| report.install.is_none() || !report.is_of_app)
             .filter_map(|report| report.error_id.as_ref()?.guid())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::tests::{install, row};
+    use super::*;
+    use crate::domain::hit::Reason;
+
+    #[test]
+    fn a_row_without_a_link_names_its_report_by_its_own_id() {
+        let guid = "0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0";
+        let mut findings = Findings::new(&[install(1)]);
+        let mut of_report = row(install(1), 0);
+        of_report.message_type = Some("ErrorLog".to_owned());
+        of_report.message_id = Some(guid.to_owned());
+        findings.take(&of_report, true, None);
+        // The blob tells the whole ID and no install.
+        let mut blob = row(install(1), 0);
+        blob.blob = "2026/11/20/09/03/crashes/x.json".to_owned();
+        blob.reasons = vec![Reason::Link];
+        (blob.install, blob.holds) = (None, Vec::new());
+        blob.error_id = format!("2518291138564839999-{guid}").parse().ok();
+        blob.group_id = "4107427461u".parse().ok();
+        findings.take(&blob, true, None);
+        // An event's own ID is nobody's report.
+        let mut event = row(install(1), 1);
+        event.message_type = Some("EventLog".to_owned());
+        event.message_id = Some("0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f1".to_owned());
+        findings.take(&event, true, None);
+        findings.close();
+        assert_eq!(findings.reports.len(), 1);
+        let report = findings.reports.values().next().expect("one report");
+        assert_eq!(report.install, Some(install(1)));
+        assert!(report.group_id.is_some() && report.blobs.len() == 1);
+        assert_eq!(report.error_id, blob.error_id, "the whole ID");
     }
 }

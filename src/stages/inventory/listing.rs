@@ -2,7 +2,7 @@
 
 use super::matching::{Matching, Shown};
 use super::{Inventory, Pending, Phase, earlier};
-use crate::appcenter::{Client, Crash, Error, ErrorItem, ErrorKind, Personal};
+use crate::appcenter::{Client, Crash, Error, ErrorItem, ErrorKind, Page, Pages, Personal};
 use crate::domain::hit::Listed;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
 use crate::ledger::Key;
@@ -56,7 +56,8 @@ async fn groups(
     if let Some(cursor) = inventory.cursor.take() {
         pages = pages.resume(cursor);
     }
-    let page = match pages.next().await {
+    // A 404 is believed when it is said twice: one that passes must not decide which API is asked.
+    let page = match twice(&mut pages).await {
         Ok(Some(page)) => page,
         Ok(None) => {
             go_to(inventory, Phase::Reports);
@@ -112,7 +113,7 @@ async fn reports(
     if let Some(cursor) = inventory.cursor.clone() {
         pages = pages.resume(cursor);
     }
-    let page = match pages.next().await {
+    let page = match twice(&mut pages).await {
         Ok(page) => page,
         // The group was removed between the list and the look.
         Err(Error::NotFound(_)) if sees(client, app).await? => None,
@@ -172,7 +173,7 @@ async fn legacy_groups(
     if let Some(cursor) = inventory.cursor.take() {
         pages = pages.resume(cursor);
     }
-    let page = match pages.next().await {
+    let page = match twice(&mut pages).await {
         Ok(Some(page)) => page,
         Ok(None) => {
             go_to(inventory, Phase::LegacyReports);
@@ -227,8 +228,12 @@ async fn legacy_reports(
         go_to(inventory, Phase::Done);
         return Ok(());
     };
-    let crashes = client.crashes_in_group(app, &pending.group, ErrorKind::All);
-    let crashes = match crashes.await {
+    let list = || client.crashes_in_group(app, &pending.group, ErrorKind::All);
+    let crashes = match list().await {
+        Err(Error::NotFound(_)) => list().await,
+        crashes => crashes,
+    };
+    let crashes = match crashes {
         Ok(crashes) => crashes,
         Err(Error::NotFound(_)) if sees(client, app).await? => Vec::new(),
         Err(error) => return Err(error.into()),
@@ -307,6 +312,14 @@ async fn enter(
 fn go_to(inventory: &mut Inventory, phase: Phase) {
     inventory.cursor = None;
     inventory.phase = phase;
+}
+
+/// The next page; asked for once more after a 404.
+async fn twice<T>(pages: &mut Pages<T>) -> Result<Option<Page<T>>, Error> {
+    match pages.next().await {
+        Err(Error::NotFound(_)) => pages.next().await,
+        other => other,
+    }
 }
 
 /// Whether the token sees the app, so that a 404 is about something else.

@@ -111,6 +111,8 @@ enum Setup {
     Exported,
     /// The product has to have it export, to the storage of the archive.
     ToConfigure,
+    /// App Center exports nothing: all is got by API.
+    ByApi,
 }
 
 /// One request of one world.
@@ -145,7 +147,7 @@ async fn start(scene: Scene) -> anyhow::Result<Pump> {
     let world = world(scene.world)?;
     let mut pump = match scene.setup {
         Setup::Exported => Pump::start(world).await?,
-        Setup::ToConfigure => Pump::start_without_export(world).await?,
+        Setup::ToConfigure | Setup::ByApi => Pump::start_without_export(world).await?,
     };
     if scene.setup == Setup::ToConfigure {
         let archive = pump.account.connection_string();

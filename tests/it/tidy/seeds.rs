@@ -10,8 +10,9 @@ fn rows() -> Vec<Vec<String>> {
     page.lines()
         .filter(|line| line.starts_with('|') && !line.contains("|---|"))
         .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
+            let line = line.strip_prefix('|').unwrap_or(line);
+            let line = line.strip_suffix('|').unwrap_or(line);
+            line.split('|').map(|cell| cell.trim().to_owned()).collect()
         })
         .filter(|cells: &Vec<String>| cells.first().is_some_and(|first| first != "step"))
         .collect()
