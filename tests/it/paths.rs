@@ -276,3 +276,22 @@ async fn ninety_days_take_the_api_path_and_say_how_far_the_list_reaches() -> any
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_ledger_the_archive_is_searched_and_the_report_says_what_is_missing()
+-> anyhow::Result<()> {
+    let mut pump = Pump::start(World::parse(SMALL)?).await?;
+    pump.set("APPCENTER_PATH", "api");
+    // As in Azure without the setting.
+    pump.set("WEBSITE_SITE_NAME", "a-site");
+    pump.set("LEDGER_DATABASE", "");
+    let request = pump.sim.world(|world| world.request("delete").cloned());
+    let request = request.expect("the world has it");
+    let record = pump.run(&request.document, &Disturb::nothing()).await?;
+    assert_eq!(record.status, Status::CompletedWithExceptions);
+    let exceptions = record.exceptions.join("\n");
+    assert!(exceptions.contains("LEDGER_DATABASE"), "{exceptions}");
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}

@@ -7,6 +7,7 @@ mod rows;
 use std::collections::BTreeMap;
 
 use super::install_id_resolve::settle;
+use super::inventory;
 use super::planned::{read_plan, sha256};
 use super::setup;
 use super::{Context, Outcome, StageError};
@@ -15,7 +16,7 @@ use crate::package::LeftOut;
 use crate::report::{self, Arrived, ArrivedItem, Inputs, Report, SetupException};
 use crate::work::{Slice, SliceEnd, names};
 use crate::workflow::record::PackageRef;
-use crate::workflow::{Event, Record};
+use crate::workflow::{Event, Record, Step};
 
 /// Concludes the request.
 pub(super) async fn run(
@@ -170,7 +171,17 @@ async fn exceptions(cx: Context<'_>, record: &Record) -> Result<Vec<SetupExcepti
                 text,
             })
     });
-    Ok(exceptions.collect())
+    let mut exceptions: Vec<SetupException> = exceptions.collect();
+    // Of an app whose data is got by API a list that is not whole leaves out what nothing else tells.
+    let listed = inventory::load(cx, record, Step::Inventory).await?;
+    for inventory in listed.into_iter().filter(|it| it.by_api) {
+        let app = inventory.app;
+        exceptions.extend(inventory.exceptions.into_iter().map(|text| SetupException {
+            app: app.clone(),
+            text,
+        }));
+    }
+    Ok(exceptions)
 }
 
 /// Things that are missing, counted by what and why.

@@ -18,7 +18,7 @@ use super::{Context, CutOutcome, Outcome, StageError};
 use crate::appcenter::Client;
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
-use crate::ledger::Key;
+use crate::ledger::{self, Key};
 use crate::work::{Cut, Error, Slice, SliceInput};
 use crate::workflow::join::MAX_SLICES;
 use crate::workflow::{Record, Step};
@@ -122,10 +122,15 @@ async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, Sta
     if apps.is_empty() {
         return Ok(CutOutcome::Cut(cut));
     }
-    let ledger = &cx.app.ledger;
+    let reports = &cx.app.ledger;
     let mut open = 0;
     for (_, app_id) in &apps {
-        let counts = ledger.counts(ledger_id(app_id)?).await?;
+        let counts = match reports.counts(ledger_id(app_id)?).await {
+            Ok(counts) => counts,
+            // `inventory` said so already, and the archive can be searched all the same.
+            Err(ledger::Error::Unavailable) => return Ok(CutOutcome::Cut(cut)),
+            Err(error) => return Err(error.into()),
+        };
         open += counts.total - counts.retrieved.min(counts.total);
     }
     // A step has a limited number of slices, so that very many reports make them larger.
@@ -136,7 +141,7 @@ async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, Sta
         let mut items = Vec::new();
         loop {
             let table = ledger_id(&app_id)?;
-            let page = ledger.unretrieved(table, after.as_ref(), PAGE).await?;
+            let page = reports.unretrieved(table, after.as_ref(), PAGE).await?;
             after = page.last().cloned().or(after);
             let is_last = page.is_empty();
             items.extend(page.into_iter().map(|key| CollectItem {
