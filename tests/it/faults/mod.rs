@@ -138,7 +138,7 @@ impl Scene {
 }
 
 /// Worlds of a test run begin at the same minute, so that what they hold is the same.
-fn world(text: &str) -> anyhow::Result<World> {
+pub(crate) fn world(text: &str) -> anyhow::Result<World> {
     static NOW: OnceLock<jiff::Timestamp> = OnceLock::new();
     World::parse_at(text, *NOW.get_or_init(|| SystemClock.now()))
 }
