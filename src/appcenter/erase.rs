@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::body::decode;
 use super::budget::Gate;
@@ -108,13 +109,32 @@ impl Client {
         self.delete(&call).await
     }
 
+    /// `test_archiveTestRun`: deletes a test run of the app, which the service calls logical.
+    ///
+    /// # Errors
+    /// As [`Client::delete_error`].
+    pub async fn delete_test_run(
+        &self,
+        app: &AppRef,
+        run: Uuid,
+        gate: &dyn Gate,
+    ) -> Result<(), Error> {
+        let path = test_run_path(self, app, run)?;
+        let call = Call::irreversible("test_archiveTestRun", Method::DELETE, path, gate);
+        self.erase(&call).await?;
+        Ok(())
+    }
+
     async fn delete(&self, call: &Call<'_>) -> Result<Deleted, Error> {
+        deleted(&self.erase(call).await?)
+    }
+
+    async fn erase(&self, call: &Call<'_>) -> Result<Bytes, Error> {
         match self.send(call).await {
-            Ok(body) => deleted(&body),
             Err(Error::NotFound(refusal)) if call.is_maybe_done() => {
                 Err(Error::NotFoundAgain(refusal))
             }
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
@@ -166,6 +186,16 @@ impl Client {
         self.judge_gone(app, report.map(drop)).await
     }
 
+    /// [`Client::confirm_gone`] of a test run.
+    ///
+    /// # Errors
+    /// Those of a call that may work later.
+    pub async fn confirm_test_run_gone(&self, app: &AppRef, run: Uuid) -> Result<Gone, Error> {
+        let path = test_run_path(self, app, run)?;
+        let run = self.send(&Call::get("test_getTestRun", path)).await;
+        self.judge_gone(app, run.map(drop)).await
+    }
+
     async fn judge_gone(&self, app: &AppRef, report: Result<(), Error>) -> Result<Gone, Error> {
         match report {
             Ok(()) => return Ok(Gone::StillThere),
@@ -181,6 +211,10 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+fn test_run_path(client: &Client, app: &AppRef, run: Uuid) -> Result<Path, Error> {
+    Path::app(client, app, &["test_runs", &run.to_string()])
 }
 
 fn deleted(body: &Bytes) -> Result<Deleted, Error> {

@@ -23,6 +23,7 @@ mod path;
 mod personal;
 pub mod retry;
 mod session_logs;
+mod test_data;
 #[cfg(test)]
 mod tests;
 
@@ -43,3 +44,4 @@ pub use page::{Cursor, Page, Pages};
 pub use path::PathId;
 pub use personal::Personal;
 pub use session_logs::{SessionLog, SessionLogs};
+pub use test_data::{TestLink, TestPart, TestRuns, TestScope};

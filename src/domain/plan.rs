@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::{AppRef, ErrorId, GroupId, InstallId, Kind, LegacyIds, RequestId};
 
@@ -89,6 +90,21 @@ pub struct RowsItem {
     pub reason: String,
     /// How many.
     pub rows: u64,
+}
+
+/// A run of App Center Test. Runs belong to an app and name no person, so they are always held.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TestRunItem {
+    /// The item's ID.
+    pub id: String,
+    /// Its app.
+    pub app: AppRef,
+    /// The run.
+    pub run_id: Uuid,
+    /// To delete or to hold.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
 }
 
 /// A record that was found and leads to no report.
@@ -211,6 +227,9 @@ pub struct Plan {
     pub reports: Vec<ReportItem>,
     /// Log rows.
     pub rows: Vec<RowsItem>,
+    /// Runs of App Center Test, of a request that names `test`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_runs: Vec<TestRunItem>,
     /// Records that lead nowhere.
     pub unattributed: Vec<Unattributed>,
     /// User IDs seen beside the person's; never followed.
@@ -260,7 +279,19 @@ impl Plan {
     /// Whether there is anything to act on, or to release.
     #[must_use]
     pub fn has_items(&self) -> bool {
-        !(self.installs.is_empty() && self.reports.is_empty() && self.rows.is_empty())
+        !(self.installs.is_empty()
+            && self.reports.is_empty()
+            && self.rows.is_empty()
+            && self.test_runs.is_empty())
+    }
+
+    /// What is planned for every item, with its ID: installs, reports, log rows, test runs.
+    pub fn actions(&self) -> impl Iterator<Item = (&str, Action)> {
+        let installs = self.installs.iter().map(|it| (it.id.as_str(), it.action));
+        let reports = self.reports.iter().map(|it| (it.id.as_str(), it.action));
+        let rows = self.rows.iter().map(|it| (it.id.as_str(), it.action));
+        let runs = self.test_runs.iter().map(|it| (it.id.as_str(), it.action));
+        installs.chain(reports).chain(rows).chain(runs)
     }
 
     /// Whether an item is acted on, given the IDs of held items that a person released.

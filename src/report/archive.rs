@@ -19,6 +19,7 @@ impl Report {
                 install_id: None,
                 group_id: None,
                 error_id: None,
+                test_run_id: None,
                 ..item.clone()
             };
             items.iter().map(item).collect()
@@ -28,6 +29,7 @@ impl Report {
             installs: items(&self.installs),
             reports: items(&self.reports),
             rows: items(&self.rows),
+            test_runs: items(&self.test_runs),
             unattributed: self
                 .unattributed
                 .iter()

@@ -119,6 +119,7 @@ impl Report {
             installs: Vec::new(),
             reports: Vec::new(),
             rows: Vec::new(),
+            test_runs: Vec::new(),
             held: BTreeMap::new(),
             unattributed: Vec::new(),
             also_seen_here: 0,
@@ -174,16 +175,25 @@ impl Report {
                 ..fate.item(&it.id, &it.app, it.action, &it.reason, Part::Rows)
             })
             .collect();
+        self.test_runs = plan
+            .test_runs
+            .iter()
+            .map(|it| Item {
+                test_run_id: Some(it.run_id),
+                ..fate.item(&it.id, &it.app, it.action, &it.reason, Part::TestRun)
+            })
+            .collect();
         self.tallies = Tallies {
             installs: tally(&self.installs, |_item| 1),
             reports: tally(&self.reports, |_item| 1),
             rows: tally(&self.rows, |item| item.rows.unwrap_or(0)),
+            test_runs: tally(&self.test_runs, |_item| 1),
         };
-        for item in self.installs.iter().chain(&self.reports).chain(&self.rows) {
-            if item.outcome == Outcome::Held {
-                *self.held.entry(item.reason.clone()).or_default() += 1;
-            }
+        let mut held = BTreeMap::new();
+        for item in self.items().filter(|it| it.outcome == Outcome::Held) {
+            *held.entry(item.reason.clone()).or_default() += 1;
         }
+        self.held = held;
         self.unattributed = plan
             .unattributed
             .iter()
@@ -213,16 +223,15 @@ impl Report {
         if matches!(self.status, Status::Rejected | Status::Cancelled) {
             return false;
         }
-        let items = || self.installs.iter().chain(&self.reports).chain(&self.rows);
         let is_done = |item: &Item| {
             matches!(
                 item.outcome,
                 Outcome::Blocked | Outcome::Deleted | Outcome::AlreadyGone | Outcome::Exported
             )
         };
-        let was_undone = items().any(|item| item.outcome.undone().is_some());
+        let was_undone = self.items().any(|item| item.outcome.undone().is_some());
         !has_plan
-            || (was_undone && !items().any(is_done))
+            || (was_undone && !self.items().any(is_done))
             || self
                 .exceptions
                 .iter()
@@ -236,6 +245,7 @@ enum Part {
     Install,
     Report,
     Rows,
+    TestRun,
 }
 
 /// Tells what became of items.
@@ -259,6 +269,7 @@ impl Fate<'_, '_> {
             install_id: None,
             group_id: None,
             error_id: None,
+            test_run_id: None,
             rows: None,
             planned,
             reason: reason.to_owned(),

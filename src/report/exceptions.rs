@@ -153,15 +153,11 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
         (&report.installs, "install", "installs"),
         (&report.reports, "report", "reports"),
         (&report.rows, "group of log rows", "groups of log rows"),
+        (&report.test_runs, "test run", "test runs"),
     ] {
         all.extend(undone(items, one, several));
     }
-    let mut items = report
-        .installs
-        .iter()
-        .chain(&report.reports)
-        .chain(&report.rows);
-    let is_acted_on = items.any(|item| item.outcome != Outcome::Held);
+    let is_acted_on = report.items().any(|item| item.outcome != Outcome::Held);
     if report.kind == Kind::Export
         && report.package.is_none()
         && inputs.plan.is_some()

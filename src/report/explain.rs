@@ -90,6 +90,16 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let runs = || report.test_runs.iter();
+    if report.kind == Kind::Delete && runs().any(|it| it.outcome != Outcome::Held) {
+        let is_deleted = |it: &Outcome| matches!(it, Outcome::Deleted | Outcome::AlreadyGone);
+        let deleted = runs().filter(|it| is_deleted(&it.outcome)).count();
+        notes.push(format!(
+            "App Center Test: {deleted} of {} deleted. App Center deletes a run logically, and the erasure of test data \
+             is achieved only if every run of the app is deleted.",
+            many(runs().count() as u64, "test run is", "test runs are")
+        ));
+    }
     if report.also_seen_here > 0 {
         notes.push(format!(
             "Beside the person, their installs show {}: listed in the plan, not followed.",
@@ -119,10 +129,14 @@ pub(super) fn recipients(report: &Report) -> Vec<Recipient> {
     let service = match report.kind {
         Kind::Export => "data was read; nothing was changed".to_owned(),
         Kind::Delete => format!(
-            "installs blocked: {}; reports deleted: {}; already gone: {}",
+            "installs blocked: {}; reports deleted: {}; already gone: {}{}",
             done(&report.tallies.installs, &Outcome::Blocked),
             done(&report.tallies.reports, &Outcome::Deleted),
             done(&report.tallies.reports, &Outcome::AlreadyGone),
+            match done(&report.tallies.test_runs, &Outcome::Deleted) {
+                0 => String::new(),
+                n => format!("; test runs deleted: {n}"),
+            }
         ),
     };
     let records: u64 = report.residual_copies.iter().map(|it| it.records).sum();

@@ -1,6 +1,7 @@
 //! Items and what became of them.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::text::scrub;
 use crate::domain::plan::Action;
@@ -12,9 +13,9 @@ use crate::domain::{AppRef, ErrorId, GroupId, InstallId};
 pub enum Outcome {
     /// An install: App Center takes nothing from it any more.
     Blocked,
-    /// A report: App Center confirmed that it is deleted with its attachments.
+    /// A report, or a test run: App Center confirmed that it is deleted, a report with its attachments.
     Deleted,
-    /// A report: it was gone before we came, and the same token showed that it is.
+    /// A report, or a test run: it was gone before we came, and the same token showed that it is.
     AlreadyGone,
     /// It is in the package.
     Exported,
@@ -114,6 +115,9 @@ pub struct Item {
     /// The report; gone from the archive form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_id: Option<ErrorId>,
+    /// The run of App Center Test; gone from the archive form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_run_id: Option<Uuid>,
     /// Log rows of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,

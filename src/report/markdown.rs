@@ -48,6 +48,7 @@ fn whole(page: &mut Page, report: &Report) -> fmt::Result {
     items(page, "Installations", &report.installs)?;
     items(page, "Reports", &report.reports)?;
     items(page, "Log rows", &report.rows)?;
+    items(page, "Test runs", &report.test_runs)?;
     rest(page, report)?;
     if report.form == Form::Archive {
         writeln!(
@@ -143,7 +144,8 @@ fn result(page: &mut Page, report: &Report) -> fmt::Result {
     let all = rows("installations", &report.tallies.installs)
         .into_iter()
         .chain(rows("reports", &report.tallies.reports))
-        .chain(rows("log rows", &report.tallies.rows));
+        .chain(rows("log rows", &report.tallies.rows))
+        .chain(rows("test runs", &report.tallies.test_runs));
     page.section("Result", &["What", "Outcome", "How many"], all)
 }
 
@@ -219,10 +221,11 @@ fn searched(page: &mut Page, report: &Report) -> fmt::Result {
 
 fn items(page: &mut Page, title: &str, items: &[Item]) -> fmt::Result {
     let rows = items.iter().map(|item| {
-        let what = match (&item.error_id, &item.install_id) {
-            (Some(error), _) => error.to_string(),
-            (None, Some(install)) => install.to_string(),
-            (None, None) => String::new(),
+        let what = match (&item.error_id, &item.install_id, &item.test_run_id) {
+            (Some(error), ..) => error.to_string(),
+            (None, Some(install), _) => install.to_string(),
+            (None, None, Some(run)) => run.to_string(),
+            (None, None, None) => String::new(),
         };
         let planned = match (item.planned, item.released) {
             (Action::Act, _) => "act",

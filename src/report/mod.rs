@@ -77,6 +77,9 @@ pub struct Tallies {
     pub reports: Tally,
     /// Log rows (rows, not items).
     pub rows: Tally,
+    /// Runs of App Center Test, of a request that names `test`.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub test_runs: Tally,
 }
 
 /// A record that was found and leads to no report.
@@ -246,6 +249,9 @@ pub struct Report {
     pub reports: Vec<Item>,
     /// Log rows.
     pub rows: Vec<Item>,
+    /// Runs of App Center Test, of a request that names `test`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_runs: Vec<Item>,
     /// Items that were held and not released: how many, by reason.
     pub held: BTreeMap<String, u64>,
     /// Records that lead to no report.
@@ -266,6 +272,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Every item: installs, reports, log rows, test runs.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        let found = self.installs.iter().chain(&self.reports);
+        found.chain(&self.rows).chain(&self.test_runs)
+    }
+
     /// Whether another run could still do something, so that the person's identifiers must stay in the record.
     ///
     /// An export's record keeps them in any case: what is erased with completion is what an erasure knows, and a package

@@ -217,27 +217,8 @@ async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(),
 }
 
 fn held(plan: &Plan) -> std::collections::HashSet<&str> {
-    let held = |action: Action| action == Action::Hold;
-    let installs = plan
-        .installs
-        .iter()
-        .filter(|it| held(it.action))
-        .map(|it| &it.id);
-    let reports = plan
-        .reports
-        .iter()
-        .filter(|it| held(it.action))
-        .map(|it| &it.id);
-    let rows = plan
-        .rows
-        .iter()
-        .filter(|it| held(it.action))
-        .map(|it| &it.id);
-    installs
-        .chain(reports)
-        .chain(rows)
-        .map(String::as_str)
-        .collect()
+    let held = plan.actions().filter(|(_, it)| *it == Action::Hold);
+    held.map(|(id, _)| id).collect()
 }
 
 fn apply(

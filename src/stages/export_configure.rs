@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use super::setup::{AppSetup, ExportState, Path, recall, remember};
-use super::{Context, CutOutcome, Outcome, StageError, not_known};
+use super::setup::{AppSetup, ExportState, Path, Remembered, recall, remember};
+use super::{Context, CutOutcome, Outcome, StageError, not_known, retirement};
 use crate::appcenter::{
     Client, Error, ExportConfiguration, ExportState as State, ExportStorage, ExportTarget,
     ExportType,
@@ -48,10 +48,12 @@ pub(super) async fn run(
     let Some(app) = setup.app.clone() else {
         return Err(StageError::permanent("the slice names no app"));
     };
+    let mut remembered = recall(cx, &app).await?;
     if setup.remembered_id.is_none() {
-        setup.remembered_id = recall(cx, &app).await?;
+        setup.remembered_id.clone_from(&remembered.app_id);
         slice.set_body(&setup)?;
     }
+    setup.completed_at = remembered.completed_at;
     if cx.app.config.app_center.retired {
         note(
             &mut setup.exceptions,
@@ -61,7 +63,17 @@ pub(super) async fn run(
         slice.set_body(&setup)?;
         return Ok(done());
     }
-    let outcome = set_up(cx, &app, slice, &mut setup).await;
+    let mut outcome = set_up(cx, &app, slice, &mut setup, &mut remembered).await;
+    if let Err(error) = outcome {
+        outcome = match retirement::conclude(cx, &app, &mut remembered, &error).await? {
+            Some(evidence) => {
+                retire(&mut setup, &evidence);
+                slice.set_body(&setup)?;
+                return Ok(done());
+            }
+            None => Err(error),
+        };
+    }
     if matches!(outcome, Ok(Outcome::Over(_))) {
         choose_path(cx, &mut setup);
     }
@@ -69,10 +81,24 @@ pub(super) async fn run(
     outcome
 }
 
+/// Goes on without App Center: what the archive holds is searched and delivered all the same.
+fn retire(setup: &mut AppSetup, evidence: &str) {
+    setup.path = Path::Blob;
+    setup.is_unreachable = true;
+    setup.is_retired = true;
+    note(
+        &mut setup.exceptions,
+        format!(
+            "App Center counts as retired: {evidence}. It was not asked for newer crashes, errors and logs, nor for reports that the archive does not name, and nothing can be blocked or deleted there"
+        ),
+    );
+    note_unknown(setup);
+}
+
 /// Decides where the app's data is got from, and says so where it is not the usual way.
 fn choose_path(cx: Context<'_>, setup: &mut AppSetup) {
     let settings = &cx.app.config.app_center;
-    let (path, reason) = setup.choose(settings.path, settings.retired);
+    let (path, reason) = setup.choose(settings.path, settings.retired, cx.now());
     setup.path = path;
     if path == Path::Api {
         note(
@@ -101,12 +127,19 @@ async fn set_up(
     app: &AppRef,
     slice: &mut Slice,
     setup: &mut AppSetup,
+    remembered: &mut Remembered,
 ) -> Result<Outcome, StageError> {
     let client = cx.app.app_center()?;
     if setup.app_id.is_none() {
         let id = app_id(client, app).await?;
-        if setup.remembered_id.as_ref() != Some(&id) {
-            remember(cx, app, &id).await?;
+        let known = Remembered {
+            app_id: Some(id.clone()),
+            silent_since: None,
+            ..remembered.clone()
+        };
+        if *remembered != known {
+            remember(cx, app, &known).await?;
+            *remembered = known;
         }
         setup.app_id = Some(id);
     }
@@ -164,7 +197,9 @@ async fn set_up(
             }
             create(cx, client, app, slice, setup, Some(target)).await
         }
-        (Some(State::Enabled), target) => complete(client, app, setup, best, target.as_ref()).await,
+        (Some(State::Enabled), target) => {
+            complete(cx, (client, app), setup, best, target.as_ref(), remembered).await
+        }
         (Some(State::Disabled), Some(target)) => {
             // One that is enabled again writes nothing of the time in between; a new one beside it does.
             setup.misses_backfill = true;
@@ -291,7 +326,7 @@ async fn create(
     let Some(target) = target else {
         note(
             &mut setup.exceptions,
-            "the app has no export to Blob Storage, and EXPORT_TYPE is `none`: only what the archive holds already was searched",
+            "the app has no export to Blob Storage, and EXPORT_TYPE is `none`: of log rows, only what the archive holds already was searched",
         );
         return Ok(done());
     };
@@ -345,18 +380,21 @@ fn pending(cx: Context<'_>, setup: &mut AppSetup) -> Outcome {
 
 /// An enabled export: have it write what it leaves out, and wait for a first run of one that we created.
 async fn complete(
-    client: &Client,
-    app: &AppRef,
+    cx: Context<'_>,
+    (client, app): (&Client, &AppRef),
     setup: &mut AppSetup,
     best: &ExportConfiguration,
     target: Option<&ExportTarget>,
+    remembered: &mut Remembered,
 ) -> Result<Outcome, StageError> {
     let missing = best.missing_entities();
     if missing.is_empty() {
         return Ok(done());
     }
+    let leaves_out_reports = missing.iter().any(|it| *it != "logs");
     let missing = missing.join(", ");
     let Some(target) = target else {
+        setup.is_incomplete = leaves_out_reports;
         note(
             &mut setup.exceptions,
             format!("the export leaves out {missing}, and EXPORT_TYPE is `none`"),
@@ -368,6 +406,12 @@ async fn complete(
         with_app_id: best.is_with_app_id().unwrap_or(false),
         ..target.clone()
     };
+    // It writes nothing of the time before. Remembered first: once it is changed nothing tells any more that it was not.
+    if leaves_out_reports {
+        remembered.completed_at = Some(cx.now());
+        setup.completed_at = remembered.completed_at;
+        remember(cx, app, remembered).await?;
+    }
     match client
         .update_export_configuration(app, &best.id, &target)
         .await
@@ -382,6 +426,7 @@ async fn complete(
             Ok(done())
         }
         Err(error @ Error::Rejected { .. }) => {
+            setup.is_incomplete = leaves_out_reports;
             note(
                 &mut setup.exceptions,
                 format!("the export leaves out {missing} and could not be changed: {error}"),

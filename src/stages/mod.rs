@@ -19,8 +19,10 @@ pub mod intake_queue;
 pub mod inventory;
 pub mod planned;
 pub mod requests;
+pub mod retirement;
 pub mod setup;
 pub mod sweep;
+pub mod test_export;
 pub mod tries;
 
 use std::time::{Duration, Instant};
@@ -248,6 +250,7 @@ pub async fn cut(cx: Context<'_>, record: &Record, step: Step) -> Result<CutOutc
         Some(Function::Delete) => delete::cut(cx, record).await,
         Some(Function::Inventory) => inventory::cut(cx, record, step).await,
         Some(Function::Collect) => collect::cut(cx, record, step).await,
+        Some(Function::TestExport) => test_export::cut(record),
         // One slice without input.
         _ => Ok(CutOutcome::Cut(Cut {
             slices: vec![work::SliceInput {
@@ -279,6 +282,7 @@ pub async fn run(
         Step::Gather | Step::Collect | Step::Regather => {
             Box::pin(collect::run(cx, record, slice)).await
         }
+        Step::Tests => Box::pin(test_export::run(cx, record, slice)).await,
         Step::Block => block::run(cx, record, slice).await,
         Step::Delete => delete::run(cx, record, slice).await,
         Step::Aggregate => Box::pin(aggregate::run(cx, record, slice)).await,
@@ -302,6 +306,7 @@ pub fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> 
         Step::Gather | Step::Collect | Step::Regather => {
             acting::give_up::<collect::CollectItem>(slice, reason)
         }
+        Step::Tests => test_export::give_up(slice, reason),
         Step::Find | Step::Link | Step::Widen | Step::Recheck => {
             blob_search::give_up(slice, reason)
         }

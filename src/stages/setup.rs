@@ -1,6 +1,6 @@
 //! What `export-configure` learned of each app, as later steps read it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, StageError};
@@ -40,12 +40,21 @@ pub struct AppSetup {
     /// It was disabled and is enabled again: what happened in between is still to be written by another one.
     #[serde(default)]
     pub misses_backfill: bool,
+    /// When its export was made to write crashes and errors that it had left out: those of before are not written.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    /// Its export leaves out crashes, errors or attachments, and stays so.
+    #[serde(default)]
+    pub is_incomplete: bool,
     /// Where what is not yet exported is got from.
     #[serde(default)]
     pub path: Path,
     /// App Center could not be asked about it.
     #[serde(default)]
     pub is_unreachable: bool,
+    /// App Center is retired, by the evidence that `retirement` asks for: no later step asks it about the app.
+    #[serde(default)]
+    pub is_retired: bool,
     /// What a person should know: changes made, limits met.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -83,8 +92,10 @@ pub struct ExportState {
 impl AppSetup {
     /// Decides, once all is known of an app, where its data is got from; the reason is for people.
     #[must_use]
-    pub fn choose(&self, setting: DataPath, is_retired: bool) -> (Path, String) {
+    pub fn choose(&self, setting: DataPath, is_retired: bool, now: Timestamp) -> (Path, String) {
         let api = |reason: &str| (Path::Api, reason.to_owned());
+        let reach = SignedDuration::from_hours(24 * i64::from(EXPORT_REACH));
+        let is_recent = |at: Timestamp| now.duration_since(at) < reach;
         match setting {
             _ if is_retired => (Path::Blob, "App Center is set as retired".to_owned()),
             DataPath::Blob => (Path::Blob, "`APPCENTER_PATH` is `blob`".to_owned()),
@@ -98,6 +109,12 @@ impl AppSetup {
                     Path::Api,
                     format!("the export is {}", export.state.to_lowercase()),
                 ),
+                Some(_) if self.is_incomplete => {
+                    api("the export leaves out crashes, errors or attachments")
+                }
+                Some(_) if self.completed_at.is_some_and(is_recent) => {
+                    api("the export left out crashes, errors or attachments until a short time ago")
+                }
                 Some(_) => (
                     Path::Blob,
                     "the app retains 28 days, and its export is enabled".to_owned(),
@@ -121,40 +138,58 @@ pub fn ledger_id(app_id: &str) -> Result<AppId, StageError> {
 }
 
 /// What is remembered of an app over requests.
-#[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
-    app_id: String,
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The ID that App Center once told: without it nobody can tell which folders of the archive are the app's, and App
+    /// Center will not tell for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    /// When its export was made to write what it had left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// Since when App Center has answered neither about the app nor about the token's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
 }
 
-/// The ID that App Center once told of an app.
+/// What is remembered of an app.
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn recall(cx: Context<'_>, app: &AppRef) -> Result<Option<String>, StageError> {
+pub async fn recall(cx: Context<'_>, app: &AppRef) -> Result<Remembered, StageError> {
     let name = names::app(app);
-    let read = cx
-        .app
-        .store
-        .read_json::<Remembered>(&name, "an app")
-        .await?;
-    Ok(read.map(|(remembered, _etag)| remembered.app_id))
+    let store = &cx.app.store;
+    let read = store.read_json(&name, "an app").await?;
+    Ok(read
+        .map(|(remembered, _etag)| remembered)
+        .unwrap_or_default())
 }
 
-/// Without its ID nobody can tell which folders of the archive are the app's, and App Center will not tell for ever.
+/// Remembers it.
 ///
 /// # Errors
 /// When it cannot be stored.
-pub async fn remember(cx: Context<'_>, app: &AppRef, id: &str) -> Result<(), StageError> {
-    let remembered = serde_json::json!(Remembered {
-        app_id: id.to_owned()
-    });
-    let content = remembered.to_string().into_bytes();
+pub async fn remember(
+    cx: Context<'_>,
+    app: &AppRef,
+    remembered: &Remembered,
+) -> Result<(), StageError> {
+    let content = serde_json::to_vec(remembered)
+        .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
     let name = names::app(app);
     let store = &cx.app.store;
     store
         .put(&name, "an app", content, "application/json")
         .await?;
     Ok(())
+}
+
+/// Whether App Center is retired for an app, by the setting or by the evidence of this run.
+#[must_use]
+pub fn is_retired(app: &App, setups: &[AppSetup], of: &AppRef) -> bool {
+    let mut setups = setups.iter();
+    let is_concluded = |setup: &AppSetup| setup.is_retired && setup.app.as_ref() == Some(of);
+    app.config.app_center.retired || setups.any(is_concluded)
 }
 
 /// Reads what the current run learned of each app, in the request's order.
@@ -188,14 +223,25 @@ mod tests {
                 ..ExportState::default()
             })
         };
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().expect("a time");
         let path = |days: u32, export: Option<ExportState>, setting, is_retired| {
             let setup = AppSetup {
                 retention_days: Some(days),
                 export,
                 ..AppSetup::default()
             };
-            setup.choose(setting, is_retired).0
+            setup.choose(setting, is_retired, now).0
         };
+        for (days, expected) in [(0, Path::Api), (27, Path::Api), (28, Path::Blob)] {
+            let setup = AppSetup {
+                retention_days: Some(28),
+                export: export("Enabled"),
+                completed_at: Some(now - SignedDuration::from_hours(24 * days)),
+                ..AppSetup::default()
+            };
+            let chosen = setup.choose(DataPath::Auto, false, now).0;
+            assert_eq!(chosen, expected, "completed {days} days ago");
+        }
         assert_eq!(
             path(28, export("Enabled"), DataPath::Auto, false),
             Path::Blob

@@ -63,6 +63,8 @@ functions! {
     InstallIdResolve = "install-id-resolve", Queue;
     /// Fetches metadata, stack trace, logs and attachments of reports into Blob Storage.
     Collect = "collect", Queue;
+    /// App Center Test: an app's runs, and its test data with all files.
+    TestExport = "test-export", Queue;
     /// Blocks install IDs.
     Block = "block", Queue;
     /// Deletes reports.
@@ -83,6 +85,8 @@ pub enum Step {
     Inventory,
     /// Fetch every report that is not yet fetched, of apps whose data is got by API.
     Gather,
+    /// List the test runs of each app, and fetch its test data for an export: only of requests that name `test`.
+    Tests,
     /// First pass over the archive: find the person.
     Find,
     /// From the first pass to install IDs.
@@ -117,10 +121,11 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Configure,
         Self::Inventory,
         Self::Gather,
+        Self::Tests,
         Self::Find,
         Self::Resolve,
         Self::Link,
@@ -148,6 +153,7 @@ impl Step {
             Self::Approval => return None,
             Self::Inventory | Self::Relist => Function::Inventory,
             Self::Gather | Self::Collect | Self::Regather => Function::Collect,
+            Self::Tests => Function::TestExport,
             Self::Block => Function::Block,
             Self::Delete => Function::Delete,
             Self::Aggregate => Function::Aggregate,
@@ -167,6 +173,7 @@ impl Step {
             Self::Configure => "configure",
             Self::Inventory => "inventory",
             Self::Gather => "gather",
+            Self::Tests => "tests",
             Self::Find => "find",
             Self::Resolve => "resolve",
             Self::Link => "link",

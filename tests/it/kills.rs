@@ -15,13 +15,17 @@ const PARALLEL: usize = 6;
 /// Of so many places one is tried in a test run, beside one of each kind; 1 tries them all, in about ten minutes.
 const STRIDE: usize = 11;
 /// The steps that only a run by API takes, and what they store.
-const API_STEPS: [&str; 5] = [
+const API_STEPS: &[&str] = &[
     "inventory",
     "gather",
     "relist",
     "regather",
     "collected data",
 ];
+/// The steps that only an export takes.
+const EXPORT_STEPS: &[&str] = &["collect", "aggregate"];
+/// The steps in which test data is got, packed and deleted.
+const TEST_STEPS: &[&str] = &["tests", "delete", "aggregate"];
 
 /// Where the data of a run is got from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +44,8 @@ async fn run(name: &str, source: Source, disturb: &Disturb) -> anyhow::Result<(P
         Source::Archive => Pump::start(world).await?,
         Source::Api => Pump::start_without_export(world).await?,
     };
-    let request = pump.sim.world(|world| world.request(name).cloned());
-    let request = request.expect("the world has it");
-    let record = pump.run(&request.document, disturb).await?;
+    let (request, released) = pump.asked(name);
+    let record = pump.run_with(&request.document, &released, disturb).await?;
     let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
     anyhow::ensure!(differences.is_empty(), "{differences:#?}");
     let open = pump.blobs("open/").await?;
@@ -91,7 +94,7 @@ async fn killed_everywhere(
     name: &'static str,
     source: Source,
     expected: Status,
-    stride: usize,
+    (stride, steps): (usize, &[&str]),
 ) -> anyhow::Result<()> {
     let undisturbed = Disturb::nothing();
     let (_pump, record) = run(name, source, &undisturbed).await?;
@@ -100,12 +103,11 @@ async fn killed_everywhere(
     let writes = undisturbed.probe.names();
     assert!(writes.len() > 40, "only {} writes", writes.len());
     let mut places = places(&writes, stride);
-    if source == Source::Api {
-        // The rest is as it is with an archive.
-        let is_its_own = |write: &str| API_STEPS.iter().any(|step| write.starts_with(step));
+    if !steps.is_empty() {
+        let is_its_own = |write: &str| steps.iter().any(|step| write.starts_with(step));
         places.retain(|(nth, _)| is_its_own(&writes[*nth]));
     }
-    assert!(places.len() > 10, "only {} places", places.len());
+    assert!(places.len() > 8, "only {} places", places.len());
     let number = places.len();
     let runs = places.into_iter().map(|(nth, done)| {
         let exceptions = exceptions.clone();
@@ -148,18 +150,30 @@ async fn killed_everywhere(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_killed_at_every_write() -> anyhow::Result<()> {
     let ends = Status::CompletedWithExceptions;
-    killed_everywhere("delete", Source::Archive, ends, STRIDE).await
+    killed_everywhere("delete", Source::Archive, ends, (STRIDE, &[])).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_killed_at_every_write() -> anyhow::Result<()> {
-    killed_everywhere("export", Source::Archive, Status::Completed, STRIDE).await
+    // Up to there it goes the way of an erasure.
+    let places = (STRIDE, EXPORT_STEPS);
+    killed_everywhere("export", Source::Archive, Status::Completed, places).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_by_api_killed_at_every_write() -> anyhow::Result<()> {
     let ends = Status::CompletedWithExceptions;
-    killed_everywhere("delete", Source::Api, ends, 3 * STRIDE).await
+    // The rest is as it is with an archive.
+    killed_everywhere("delete", Source::Api, ends, (3 * STRIDE, API_STEPS)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_and_files_of_tests_with_kills() -> anyhow::Result<()> {
+    for name in ["export-tests", "delete-tests"] {
+        let ends = Status::CompletedWithExceptions;
+        killed_everywhere(name, Source::Archive, ends, (3 * STRIDE, TEST_STEPS)).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

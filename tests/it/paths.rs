@@ -130,17 +130,9 @@ async fn the_same_person_by_every_way() -> anyhow::Result<()> {
 async fn ticking(pump: &Pump, name: &str) -> anyhow::Result<(Record, String)> {
     let request = pump.sim.world(|world| world.request(name).cloned());
     let request = request.expect("the world has it");
-    let ticks = async {
-        loop {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-            pump.sim.tick().await;
-        }
-    };
-    let disturb = Disturb::nothing();
-    let record = tokio::select! {
-        record = pump.run(&request.document, &disturb) => record?,
-        () = ticks => unreachable!("it ticks for ever"),
-    };
+    let (nothing, disturb) = (BTreeSet::new(), Disturb::nothing());
+    let ran = pump.run_ticking(&request.document, &nothing, &disturb);
+    let record = ran.await?;
     let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
     anyhow::ensure!(differences.is_empty(), "{differences:#?}");
     let report = pump.report(&record).await?;

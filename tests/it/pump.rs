@@ -3,7 +3,7 @@
 //! It stands in for the host where a test must end invocations at an exact write, run everything twice, or fail every
 //! call: hundreds of whole requests, without a process each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use appcenter_dsr::stages::{self, Context, decide, intake, sweep};
 use appcenter_dsr::work::{Probe, names};
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
-use appcenter_sim::{Sim, World};
+use appcenter_sim::{ExpectedRequest, Held, Sim, World};
 use azure_storage_queue::QueueClient;
 use azure_storage_queue::models::QueueClientReceiveMessagesOptions;
 use azurite::Account;
@@ -357,9 +357,22 @@ impl Pump {
 
     /// Approves the plan as it stands.
     pub(crate) async fn approve(&self, id: &RequestId, disturb: &Disturb) -> anyhow::Result<()> {
+        self.approve_with(id, &BTreeSet::new(), disturb).await
+    }
+
+    /// Approves the plan and releases held items with it.
+    async fn approve_with(
+        &self,
+        id: &RequestId,
+        released: &BTreeSet<Held>,
+        disturb: &Disturb,
+    ) -> anyhow::Result<()> {
         let record = self.record(id).await?;
         let plan = record.plan.context("a plan")?;
         let mut body = serde_json::json!({ "plan_sha256": plan.sha256, "approver": "a tester" });
+        if !released.is_empty() {
+            body["also"] = stack::audit::item_ids(&self.plan(id).await?, released).into();
+        }
         if let Some(large) = plan.large {
             body["confirm_large"] = large.confirm_large.into();
         }
@@ -368,13 +381,52 @@ impl Pump {
 
     /// Files a request and drives it to its end, approving its plan.
     pub(crate) async fn run(&self, document: &Value, disturb: &Disturb) -> anyhow::Result<Record> {
+        self.run_with(document, &BTreeSet::new(), disturb).await
+    }
+
+    /// The same, releasing held items of its plan.
+    pub(crate) async fn run_with(
+        &self,
+        document: &Value,
+        released: &BTreeSet<Held>,
+        disturb: &Disturb,
+    ) -> anyhow::Result<Record> {
         let id = self.submit(document, disturb).await?;
         let record = self.drive(&id, disturb).await?;
         if record.status == Status::AwaitingApproval {
-            self.approve(&id, disturb).await?;
+            self.approve_with(&id, released, disturb).await?;
             return self.drive(&id, disturb).await;
         }
         Ok(record)
+    }
+
+    /// The same while the exporter's time goes on.
+    pub(crate) async fn run_ticking(
+        &self,
+        document: &Value,
+        released: &BTreeSet<Held>,
+        disturb: &Disturb,
+    ) -> anyhow::Result<Record> {
+        let ticks = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                self.sim.tick().await;
+            }
+        };
+        tokio::select! {
+            record = self.run_with(document, released, disturb) => record,
+            () = ticks => unreachable!("it ticks for ever"),
+        }
+    }
+
+    /// A request of the world, with all that it may release and what it must come to then.
+    pub(crate) fn asked(&self, name: &str) -> (ExpectedRequest, BTreeSet<Held>) {
+        let request = self.sim.world(|world| world.request(name).cloned());
+        let request = request.expect("the world has it");
+        match request.also.last() {
+            Some(also) => (request.with(also), also.include.clone()),
+            None => (request, BTreeSet::new()),
+        }
     }
 
     /// The application by which stored state is looked at; the settings it was made with do not matter for that.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::world::{AppInstall, AppReport};
+use crate::world::{AppInstall, AppReport, AppTestRun};
 
 /// One call, in the order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,8 +38,8 @@ pub struct Audit {
     pub deleted: BTreeSet<AppReport>,
     /// Reports whose deletion left blobs behind (`blobsFailed`) and did not happen since.
     pub half_deleted: BTreeSet<AppReport>,
-    /// Test runs archived, as `owner/name` and the run's ID.
-    pub archived_test_runs: BTreeSet<(String, String)>,
+    /// Test runs archived, which is what the API calls their deletion.
+    pub archived_test_runs: BTreeSet<AppTestRun>,
     /// Retention settings and group states that were written: operation and path.
     pub settings_changed: Vec<(String, String)>,
     /// Export configurations made, changed, switched or deleted: operation and path.

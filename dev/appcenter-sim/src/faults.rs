@@ -44,7 +44,8 @@ pub enum FaultKind {
     Accepted,
     /// A deletion says that this many blobs could not be removed; the report stays.
     BlobsFailed {
-        /// The number in `blobsFailed`.
+        /// The number in `blobsFailed`; in JSON `blobs`, as `count` says how often a fault hits.
+        #[serde(rename = "blobs")]
         count: u32,
     },
     /// The call is done after this wait.

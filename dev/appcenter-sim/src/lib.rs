@@ -22,6 +22,6 @@ pub use faults::{Fault, FaultKind, Faults};
 pub use options::{DEFAULT_TOKEN, Mode, Options, Quirks, Retirement, Token};
 pub use sim::Sim;
 pub use world::{
-    Also, AppInstall, AppReport, BlobIds, BlobNames, Counts, Expected, ExpectedRequest,
+    Also, AppInstall, AppReport, AppTestRun, BlobIds, BlobNames, Counts, Expected, ExpectedRequest,
     ExportStyle, GENERATED_APP, Held, KeyCase, Layout, RowLink, Shape, Spec, World,
 };

@@ -102,6 +102,8 @@ pub struct Quirks {
     pub pending_ticks: u32,
     /// Days that a new export configuration reaches back.
     pub backfill_days: i64,
+    /// Parts of the Test export come as lists of all their objects; the API description says one object.
+    pub test_lists: bool,
 }
 
 impl Default for Quirks {
@@ -114,6 +116,7 @@ impl Default for Quirks {
             retry_after: false,
             pending_ticks: 1,
             backfill_days: 28,
+            test_lists: false,
         }
     }
 }

@@ -21,6 +21,7 @@ pub fn item_ids(plan: &Value, held: &BTreeSet<Held>) -> Vec<String> {
         let (key, field, wanted_app, wanted) = match finding {
             Held::Install { app, install, .. } => ("installs", "install_id", app, install),
             Held::Report { app, error, .. } => ("reports", "error_id", app, error),
+            Held::TestRun { app, run } => ("test_runs", "run_id", app, run),
         };
         ids.extend(
             items(key)
@@ -63,6 +64,7 @@ pub fn plan_differences(plan: &Value, expected: &Expected) -> Vec<String> {
         .collect();
     let mut held_installs = BTreeSet::new();
     let mut held_reports = BTreeSet::new();
+    let mut held_runs = BTreeSet::new();
     for held in &expected.held {
         match held {
             Held::Install { app, install, .. } => {
@@ -70,6 +72,9 @@ pub fn plan_differences(plan: &Value, expected: &Expected) -> Vec<String> {
             }
             Held::Report { app, error, .. } => {
                 held_reports.insert((app.clone(), error.clone()));
+            }
+            Held::TestRun { app, run } => {
+                held_runs.insert((app.clone(), run.clone()));
             }
         }
     }
@@ -94,6 +99,16 @@ pub fn plan_differences(plan: &Value, expected: &Expected) -> Vec<String> {
             held_reports,
             found("reports", "error_id", "hold"),
         ),
+        (
+            "test run to act on",
+            BTreeSet::new(),
+            found("test_runs", "run_id", "act"),
+        ),
+        (
+            "held test run",
+            held_runs,
+            found("test_runs", "run_id", "hold"),
+        ),
     ] {
         compare(&mut differences, what, &expected, &found);
     }
@@ -108,13 +123,17 @@ pub fn differences<'a>(
 ) -> Vec<String> {
     let mut blocked = BTreeSet::new();
     let mut deleted = BTreeSet::new();
+    let mut archived = BTreeSet::new();
     for request in requests {
         blocked.extend(request.blocked());
         deleted.extend(request.deleted());
+        archived.extend(request.archived());
     }
     let mut differences = Vec::new();
     compare(&mut differences, "block", &blocked, audit.blocked());
     compare(&mut differences, "deletion", &deleted, audit.deleted());
+    let found = &audit.archived_test_runs;
+    compare(&mut differences, "deletion of a test run", &archived, found);
     differences
 }
 

@@ -22,6 +22,8 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     chromium::install().await?;
     let mut tests = cargo();
     tests.args(["test", "--workspace"]);
+    // Faults make errors by the thousand, and none of their traces is read; a panic still shows its own.
+    tests.env("RUST_LIB_BACKTRACE", "0");
     if let Some(filter) = filter {
         tests.args(["--", filter]);
     }

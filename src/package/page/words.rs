@@ -34,7 +34,10 @@ pub(super) fn described(what: What) -> (&'static str, &'static str) {
             "Attachment",
             "A file that the app sent along with a crash or error.",
         ),
-        What::TestFile => ("Test file", "A result of an automatic test of the app."),
+        What::TestFile => (
+            "Test file",
+            "Data of App Center Test. It belongs to the app, not to one person.",
+        ),
         What::Other => ("Other data", "Other data in which you were found."),
         What::Index => ("Page", "A page of this package."),
     }

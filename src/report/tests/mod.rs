@@ -76,6 +76,7 @@ fn empty(record: &Record) -> Plan {
         installs: Vec::new(),
         reports: Vec::new(),
         rows: Vec::new(),
+        test_runs: Vec::new(),
         unattributed: Vec::new(),
         also_seen_here: Vec::new(),
         coverage: [(app().to_string(), coverage())].into(),

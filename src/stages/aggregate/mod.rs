@@ -6,6 +6,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 
+use self::outcomes::Outcomes;
 use super::install_id_resolve::settle;
 use super::inventory;
 use super::planned::{read_plan, sha256};
@@ -27,7 +28,7 @@ pub(super) async fn run(
     let (plan, _bytes) = read_plan(cx, record).await?;
     let mut outcomes = outcomes::load(cx, record).await?;
     let rows = rows::survey(cx, record, &plan).await?;
-    let mut unavailable = Vec::new();
+    let mut unavailable = missing_tests(&outcomes).into_list();
     let mut package = None;
     if record.kind == Kind::Export {
         let packed = Box::pin(pack::pack(cx, record, &plan, &outcomes, slice)).await?;
@@ -73,7 +74,7 @@ pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageE
         outcomes: &outcomes.items,
         arrived: &Arrived::default(),
         setup: &setup,
-        unavailable: &[],
+        unavailable: &missing_tests(&outcomes).into_list(),
         log_copies: &rows.copies,
         last_row: rows.last,
         package: None,
@@ -182,6 +183,15 @@ async fn exceptions(cx: Context<'_>, record: &Record) -> Result<Vec<SetupExcepti
         }));
     }
     Ok(exceptions)
+}
+
+/// What could not be had of App Center Test.
+fn missing_tests(outcomes: &Outcomes) -> Missing {
+    let mut missing = Missing::default();
+    for left in outcomes.tests.iter().flat_map(|it| &it.missing) {
+        missing.add(&left.what, &left.reason);
+    }
+    missing
 }
 
 /// Things that are missing, counted by what and why.

@@ -9,6 +9,7 @@ use crate::stages::acting::{Fate, Items, Work};
 use crate::stages::block::BlockItem;
 use crate::stages::collect::{CollectItem, Collected};
 use crate::stages::delete::DeleteItem;
+use crate::stages::test_export::{self, TestExport};
 use crate::stages::{Context, StageError};
 use crate::workflow::{Record, Step};
 
@@ -22,11 +23,16 @@ pub(super) struct Outcomes {
     pub(super) collected: BTreeMap<String, Collected>,
     /// Reports that App Center did not give, with the reason.
     pub(super) refused: BTreeMap<String, String>,
+    /// What was got of App Center Test, by app.
+    pub(super) tests: Vec<TestExport>,
 }
 
 /// Reads every outcome of the current run.
 pub(super) async fn load(cx: Context<'_>, record: &Record) -> Result<Outcomes, StageError> {
-    let mut all = Outcomes::default();
+    let mut all = Outcomes {
+        tests: test_export::load(cx, record).await?,
+        ..Outcomes::default()
+    };
     each(cx, record, Step::Block, |work: Work<BlockItem>| {
         let outcome = match work.fate {
             Some(Fate::Done | Fate::AlreadyGone) => Outcome::Blocked,

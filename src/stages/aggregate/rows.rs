@@ -135,6 +135,7 @@ mod tests {
             installs: items.installs,
             reports: items.reports,
             rows: items.rows,
+            test_runs: Vec::new(),
             unattributed: items.unattributed,
             also_seen_here: items.also_seen,
             coverage: BTreeMap::from([(app.to_string(), crate::domain::plan::Coverage::default())]),

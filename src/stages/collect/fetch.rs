@@ -27,16 +27,17 @@ pub(super) enum Fetched {
     Gone,
 }
 
-/// Fetches a report, unless it is there already.
+/// Fetches a report, unless it is there already; what is there is read only when its parts are `wanted`.
 pub(super) async fn fetch(
     cx: Context<'_>,
     client: &Client,
     item: &CollectItem,
+    wanted: bool,
 ) -> Result<Fetched, StageError> {
     if let Some(day) = item.error.timestamp().map(utc_day) {
         let name =
             names::collected_report(&item.app, day, item.group.may_hold_crashes(), &item.error);
-        if let Some(collected) = stored(cx, &name).await? {
+        if let Some(collected) = stored(cx, &name, wanted).await? {
             return Ok(Fetched::Stored(collected));
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn fetch(
     match by(cx, View { client, app, ids }, item).await? {
         // Where only the legacy view knows it.
         Fetched::Gone
-            if matches!(ids, Ids::Current(..)) && has_legacy_view(cx, client, item).await? =>
+            if matches!(ids, Ids::Current(..)) && has_legacy_view(client, item).await? =>
         {
             let ids = Ids::Legacy(&item.group, &item.error);
             by(cx, View { client, app, ids }, item).await
@@ -60,11 +61,7 @@ pub(super) async fn fetch(
 }
 
 /// Whether the legacy API knows a report that the current one does not.
-async fn has_legacy_view(
-    _cx: Context<'_>,
-    client: &Client,
-    item: &CollectItem,
-) -> Result<bool, StageError> {
+async fn has_legacy_view(client: &Client, item: &CollectItem) -> Result<bool, StageError> {
     match client.crash(&item.app, &item.group, &item.error).await {
         Ok(_crash) => Ok(true),
         Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => Ok(false),
@@ -73,8 +70,18 @@ async fn has_legacy_view(
 }
 
 /// What is stored of a report, if it is.
-async fn stored(cx: Context<'_>, name: &str) -> Result<Option<Collected>, StageError> {
+async fn stored(
+    cx: Context<'_>,
+    name: &str,
+    wanted: bool,
+) -> Result<Option<Collected>, StageError> {
     let container = cx.app.store.container();
+    if !wanted {
+        // It is stored last, so where it is all is.
+        let known = container.head(name).await;
+        let known = known.map_err(crate::work::Error::from)?;
+        return Ok(known.map(|_properties| Collected::default()));
+    }
     let read = container.read(name, MAX_DOCUMENT).await;
     let Some(stored) = read.map_err(crate::work::Error::from)? else {
         return Ok(None);

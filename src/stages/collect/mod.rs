@@ -175,17 +175,18 @@ fn slice(items: Vec<CollectItem>) -> Result<SliceInput, StageError> {
 /// Collects the reports of one slice.
 pub(super) async fn run(
     cx: Context<'_>,
-    _record: &Record,
+    record: &Record,
     slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
-    if cx.app.config.app_center.retired {
-        return Err(StageError::permanent(
-            "App Center is set as retired: it was not asked",
-        ));
-    }
+    let setups = &setup::load(cx.app, record).await?;
     let client = cx.app.app_center()?;
     let is_of_ledger = slice.step != Step::Collect;
     acting::act(cx, slice, |item: CollectItem, _attempted| async move {
+        if setup::is_retired(cx.app, setups, &item.app) {
+            return Err(StageError::permanent(
+                "App Center is retired: it was not asked",
+            ));
+        }
         Box::pin(collect(cx, client, &item, is_of_ledger)).await
     })
     .await
@@ -197,7 +198,7 @@ async fn collect(
     item: &CollectItem,
     is_of_ledger: bool,
 ) -> Fated {
-    let fetched = fetch(cx, client, item).await?;
+    let fetched = fetch(cx, client, item, !is_of_ledger).await?;
     if let (true, Some(app_id)) = (is_of_ledger, &item.app_id) {
         // Also one that is gone: there is nothing more to retrieve of it.
         let key = Key::new(item.group.clone(), item.error.clone())

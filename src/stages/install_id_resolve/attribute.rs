@@ -45,6 +45,8 @@ pub type Ids = BTreeMap<String, (GroupId, ErrorId)>;
 
 /// Finds the IDs of an app's reports, asking App Center only about those that the archive does not tell.
 ///
+/// Of a service that `is_retired` nothing can be asked, and every ID is taken as the archive has it.
+///
 /// # Errors
 /// When App Center must be asked again later; `lookups` holds what is known by then.
 pub async fn attribute(
@@ -52,6 +54,7 @@ pub async fn attribute(
     app: &AppRef,
     findings: &Findings,
     lookups: &mut Lookups,
+    is_retired: bool,
 ) -> Result<Ids, StageError> {
     let mut ids = Ids::new();
     let mut asked: BTreeMap<Uuid, String> = BTreeMap::new();
@@ -59,8 +62,7 @@ pub async fn attribute(
         match (&report.group_id, &report.error_id) {
             // A GUID alone is no ID that a call takes: asked with it, App Center would seem to have the report no longer.
             (Some(group), Some(error))
-                if report.is_of_app
-                    && (is_whole(group, error) || cx.app.config.app_center.retired) =>
+                if report.is_of_app && (is_whole(group, error) || is_retired) =>
             {
                 ids.insert(key.clone(), (group.clone(), error.clone()));
             }
@@ -72,7 +74,7 @@ pub async fn attribute(
             (_, None) => {}
         }
     }
-    if asked.is_empty() || cx.app.config.app_center.retired {
+    if asked.is_empty() || is_retired {
         return Ok(ids);
     }
     let lookups = lookups.apps.entry(app.to_string()).or_default();

@@ -21,7 +21,7 @@ use self::fold::Findings;
 use super::blob_search::Needles;
 use super::planned::{read_plan, sha256};
 use super::setup::{self, AppSetup};
-use super::{Context, Outcome, StageError, inventory};
+use super::{Context, Outcome, StageError, inventory, test_export};
 use crate::domain::plan::{Action, Counts, Coverage, Plan, SCHEMA};
 use crate::domain::{AppRef, InstallId, Kind, Subject};
 use crate::work::{Slice, SliceEnd, names};
@@ -211,14 +211,17 @@ async fn plan(
         installs: Vec::new(),
         reports: Vec::new(),
         rows: Vec::new(),
+        test_runs: test_export::items(cx, record).await?,
         unattributed: Vec::new(),
         also_seen_here: Vec::new(),
         coverage: found.coverage,
     };
     let mut claimed: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
     let window = record.window;
+    let setups = setup::load(cx.app, record).await?;
     for (app, mut findings) in found.apps {
-        let ids = attribute::attribute(cx, &app, &findings, lookups).await?;
+        let is_retired = setup::is_retired(cx.app, &setups, &app);
+        let ids = attribute::attribute(cx, &app, &findings, lookups, is_retired).await?;
         for key in ids.keys() {
             findings.attribute(key);
         }
@@ -262,6 +265,10 @@ async fn plan(
     if !analytics {
         plan.rows.clear();
     }
+    if !(diagnostics || analytics) {
+        // Nothing of App Center Test is of an install.
+        plan.installs.clear();
+    }
     count(&mut plan);
     if record.kind == Kind::Delete {
         let known = plan
@@ -286,9 +293,7 @@ async fn plan(
 fn count(plan: &mut Plan) {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let acted = |action: Action| action == Action::Act;
-    let held = plan.installs.iter().filter(|it| !acted(it.action)).count()
-        + plan.reports.iter().filter(|it| !acted(it.action)).count()
-        + plan.rows.iter().filter(|it| !acted(it.action)).count();
+    let held = plan.actions().filter(|(_, it)| !acted(*it)).count();
     plan.counts = Counts {
         installs: count(plan.installs.iter().filter(|it| acted(it.action)).count()),
         reports: count(plan.reports.iter().filter(|it| acted(it.action)).count()),

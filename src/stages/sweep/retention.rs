@@ -89,7 +89,7 @@ pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
 /// Removes an app's rows from the ledger, before what was collected of it: while that is there, it is tried again.
 /// Whether they are gone.
 async fn forget_listed(cx: Context<'_>, app: &AppRef) -> Result<bool, Error> {
-    let app_id = match setup::recall(cx, app).await {
+    let app_id = match setup::recall(cx, app).await.map(|it| it.app_id) {
         Ok(Some(app_id)) => app_id,
         // No report of an app without an ID was ever listed.
         Ok(None) => return Ok(true),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Kind;
+use crate::domain::{Include, Kind};
 use crate::workflow::record::{Approval, PackageRef, PlanRef, Record, Status, StepState};
 use crate::workflow::{Message, Step};
 
@@ -93,11 +93,12 @@ enum To {
 }
 
 /// The table: from where, by what, to where.
-fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option<To> {
+fn target(record: &Record, event: &Event) -> Option<To> {
     use Step::{
         Aggregate, Approval, Block, Collect, Configure, Delete, Find, Gather, Inventory, Link,
-        Plan, Recheck, Regather, Relate, Relist, Resolve, Settle, Widen,
+        Plan, Recheck, Regather, Relate, Relist, Resolve, Settle, Tests, Widen,
     };
+    let (kind, status, at) = (record.kind, record.status, record.step);
     let to = match (at, event) {
         (None, Event::Accepted) if status == Status::Received => To::Step(Configure),
         (
@@ -112,7 +113,13 @@ fn target(kind: Kind, status: Status, at: Option<Step>, event: &Event) -> Option
                 step: Inventory, ..
             },
         ) => To::Step(Gather),
-        (Some(Gather), Event::Joined { step: Gather, .. }) => To::Step(Find),
+        (Some(Gather), Event::Joined { step: Gather, .. })
+            if record.include.contains(&Include::Test) =>
+        {
+            To::Step(Tests)
+        }
+        (Some(Gather), Event::Joined { step: Gather, .. })
+        | (Some(Tests), Event::Joined { step: Tests, .. }) => To::Step(Find),
         (Some(Find), Event::Joined { step: Find, .. }) => To::Step(Resolve),
         (Some(Resolve), Event::LinksToFind) => To::Step(Link),
         (Some(Link), Event::Joined { step: Link, .. }) => To::Step(Relate),
@@ -163,7 +170,7 @@ pub fn next(
     event: Event,
     now: Timestamp,
 ) -> Result<Vec<Message>, IllegalEvent> {
-    let to = target(record.kind, record.status, record.step, &event).ok_or(IllegalEvent {
+    let to = target(record, &event).ok_or(IllegalEvent {
         event: event.name(),
         status: record.status.name(),
         step: record.step,

@@ -140,6 +140,30 @@ fn an_export_needs_no_approval_and_acts_on_nothing() {
 }
 
 #[test]
+fn tests_are_asked_for_only_where_they_are_named() {
+    for (include, step) in [
+        (vec![Include::Test], Step::Tests),
+        (vec![Include::Diagnostics, Include::Analytics], Step::Find),
+    ] {
+        let mut record = record("export");
+        record.include = include;
+        for event in [
+            Event::Accepted,
+            joined(Step::Configure),
+            joined(Step::Inventory),
+            joined(Step::Gather),
+        ] {
+            next(&mut record, event, now()).expect("it is legal");
+        }
+        assert_eq!(record.step, Some(step));
+        if step == Step::Tests {
+            next(&mut record, joined(Step::Tests), now()).expect("it is legal");
+            assert_eq!(record.step, Some(Step::Find));
+        }
+    }
+}
+
+#[test]
 fn nothing_found_goes_straight_to_the_report() {
     for kind in ["export", "delete"] {
         let (record, steps) = walk(

@@ -375,9 +375,7 @@ async fn held_items_are_released_one_by_one() -> anyhow::Result<()> {
         let also = stack::audit::item_ids(&plan, &variant.include);
         assert_eq!(also.len(), variant.include.len(), "{}", request.name);
         api.approve(id, &also).await?;
-        let mut released = request.clone();
-        released.expected = variant.expected.clone();
-        expected.push((released, also));
+        expected.push((request.with(variant), also));
     }
     for (id, (request, also)) in ids.iter().zip(&expected) {
         let ended = api.wait_ended(id, LIMIT).await?;

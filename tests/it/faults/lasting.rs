@@ -215,3 +215,44 @@ async fn an_app_that_is_not_known_is_an_exception() -> anyhow::Result<()> {
     assert!(differences.is_empty(), "{differences:#?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_silence_counts_as_retired_and_one_answer_does_not() -> anyhow::Result<()> {
+    for how in [Retirement::Silent, Retirement::NotFound] {
+        let (pump, _, export) = start().await?;
+        let run = async |n: u32| {
+            let mut document = export.clone();
+            document["reference"] = format!("SMALL-{how:?}-{n}").into();
+            pump.run(&document, &Disturb::nothing()).await
+        };
+        let is_concluded = |record: &Record| {
+            let mut exceptions = record.exceptions.iter();
+            exceptions.any(|it| it.contains("App Center counts as retired: since"))
+        };
+        // The first learns the app's ID, by which the archive names its data.
+        assert_eq!(run(1).await?.status, Status::Completed);
+        pump.sim.set_retirement(Some(how));
+        let early = run(2).await?;
+        assert!(!is_concluded(&early), "{:?}", early.exceptions);
+        // An answer in between forgets the silence before it.
+        pump.clock.advance(Duration::from_hours(20));
+        pump.sim.set_retirement(None);
+        run(3).await?;
+        pump.sim.set_retirement(Some(how));
+        pump.clock.advance(Duration::from_hours(20));
+        let again = run(4).await?;
+        assert!(!is_concluded(&again), "{:?}", again.exceptions);
+        pump.clock.advance(Duration::from_hours(25));
+        let record = run(5).await?;
+        assert!(is_concluded(&record), "{how:?}: {:?}", record.exceptions);
+        assert_eq!(record.status, Status::CompletedWithExceptions);
+        let report = pump.report(&record).await?;
+        let records = report["searched"]["contoso/shop"]["records"].as_u64();
+        assert!(records > Some(0), "{report:#}");
+        assert!(
+            record.package.is_some(),
+            "the archive's copies are exported"
+        );
+    }
+    Ok(())
+}

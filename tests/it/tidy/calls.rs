@@ -136,13 +136,14 @@ fn breaches_are_found() {
 /// Every call that changes something, by method.
 ///
 /// There is none that deletes or disables an export configuration (that may delete the archive) nor the app-wide block.
-const CHANGES: [(&str, &str); 6] = [
+const CHANGES: [(&str, &str); 7] = [
     ("Devices_BlockLogs", "PUT"),
     ("Errors_DeleteError", "DELETE"),
     ("ExportConfigurations_Create", "POST"),
     ("ExportConfigurations_Enable", "POST"),
     ("ExportConfigurations_PartialUpdate", "PATCH"),
     ("crashes_delete", "DELETE"),
+    ("test_archiveTestRun", "DELETE"),
 ];
 
 /// The client's files, without its tests and the file that makes calls out of their parts.

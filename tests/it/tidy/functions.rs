@@ -10,12 +10,16 @@ use serde_json::{Value, json};
 use super::{entries, quoted, read, root, table};
 
 /// What lies beside the stages and is not one, with the reason.
-const HELPERS: [(&str, &str); 5] = [
+const HELPERS: [(&str, &str); 6] = [
     ("acting", "what block, delete and collect share"),
     ("gate", "the look at the record before irreversible calls"),
     (
         "planned",
         "how the stored plan is read by whoever acts on it",
+    ),
+    (
+        "retirement",
+        "when App Center counts as retired, by evidence",
     ),
     ("setup", "what export-configure leaves for later steps"),
     ("tries", "how often and how long what failed is tried again"),

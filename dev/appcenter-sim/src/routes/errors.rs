@@ -184,7 +184,7 @@ fn stack_trace(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     Ok(Reply::json(&render::stack_trace(group, os, message)))
 }
 
-/// What the storage host gives for a path: a raw log or an attachment of a report that still exists.
+/// What the storage host gives for a path: a raw log or an attachment of a report that still exists, or a file of a test.
 pub(crate) fn download(state: &State, path: &str) -> Option<Reply> {
     let mut segments = path.trim_start_matches('/').split('/');
     let visible = |it: &usize| state.is_visible(*it);
@@ -207,6 +207,7 @@ pub(crate) fn download(state: &State, path: &str) -> Option<Reply> {
                 attachment.bytes.to_vec(),
             ))
         }
+        ("test-files", folder, Some(name)) => super::test::file(state, folder, name),
         _ => None,
     }
 }

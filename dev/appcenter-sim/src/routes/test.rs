@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Call, ErrorShape, Failure, Operation, Reply, operation};
 use crate::ids::{iso, uuid};
+use crate::render;
 use crate::state::State;
-use crate::world::TestRun;
+use crate::world::{AppTestRun, TestRun};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     operation!("test_getTestRuns", "GET", "/test_runs", Gateway, runs),
@@ -117,7 +118,9 @@ fn archive(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let (id, body) = (run.id, run_json(run));
     state.archived_test_runs.insert(id);
     let app = state.world.app_path(call.app);
-    state.audit.archived_test_runs.insert((app, id.to_string()));
+    let run = id.to_string();
+    let archived = &mut state.audit.archived_test_runs;
+    archived.insert(AppTestRun { app, run });
     Ok(Reply::json(&body))
 }
 
@@ -164,54 +167,89 @@ fn index(_: &mut State, call: &Call) -> Result<Reply, Failure> {
     Ok(Reply::json(&json!({ "resources": resources })))
 }
 
-fn made(state: &State, call: &Call, kind: &str) -> uuid::Uuid {
-    uuid(&state.world.seed, kind, &call.app.to_string())
+fn made(state: &State, app: usize, kind: &str) -> uuid::Uuid {
+    uuid(&state.world.seed, kind, &app.to_string())
 }
 
-fn app(_: &mut State, call: &Call) -> Result<Reply, Failure> {
-    let url = call.path.replace("/apps/", "/hashFiles/");
-    Ok(Reply::json(&json!({ "hash_files_url": url })))
+/// Where a file of the Test export is stored: the names say which one it is.
+fn file_url(state: &State, app: usize, name: &str) -> String {
+    let folder = made(state, app, "test files");
+    render::signed_url(state, &format!("/test-files/{folder}/{name}"))
+}
+
+/// What the storage host gives for a path below `/test-files/`.
+pub(super) fn file(state: &State, folder: &str, name: &str) -> Option<Reply> {
+    let folder: uuid::Uuid = folder.parse().ok()?;
+    let apps = state.world.apps.iter();
+    let mut known = apps.zip(0..).map(|(_, app)| made(state, app, "test files"));
+    let is_name = ["app.apk", "dsym.zip", "icon.png", "1.png"].contains(&name);
+    (is_name && known.any(|it| it == folder)).then(|| {
+        let text = format!("{name} of a test of {folder}");
+        Reply::file("application/octet-stream", text.into_bytes())
+    })
+}
+
+/// One object, as described, or a list of all when a quirk says so.
+fn part(state: &State, objects: Vec<Value>) -> Reply {
+    if state.quirks.test_lists {
+        return Reply::json(&json!(objects));
+    }
+    Reply::json(&objects.into_iter().next().unwrap_or_else(|| json!({})))
+}
+
+fn app(state: &mut State, call: &Call) -> Result<Reply, Failure> {
+    let path = call.path.trim_end_matches("/apps");
+    let url = format!("{path}/hashFiles");
+    Ok(part(state, vec![json!({ "hash_files_url": url })]))
 }
 
 fn test_run(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    let id = state
-        .world
-        .test_runs
-        .iter()
-        .find(|it| it.app == call.app)
-        .map_or_else(|| made(state, call, "test run"), |it| it.id);
-    Ok(Reply::json(&json!({
-        "id": id,
-        "app_hash_file_id": made(state, call, "hash file"),
-        "locale": "en_US",
-        "dsym_hash_file_id": made(state, call, "dsym hash file"),
-        "app_hash_file_url": format!("{}/hash-files/app", state.downloads_url),
-        "dsym_hash_file_url": format!("{}/hash-files/dsym", state.downloads_url),
-        "app_icon_url": format!("{}/hash-files/icon", state.downloads_url),
-    })))
+    let runs = state.world.test_runs.iter();
+    let mut ids: Vec<uuid::Uuid> = runs
+        .filter(|it| it.app == call.app)
+        .map(|it| it.id)
+        .collect();
+    if ids.is_empty() {
+        ids.push(made(state, call.app, "test run"));
+    }
+    let run = |id: uuid::Uuid| {
+        json!({
+            "id": id,
+            "app_hash_file_id": made(state, call.app, "hash file"),
+            "locale": "en_US",
+            "dsym_hash_file_id": made(state, call.app, "dsym hash file"),
+            "app_hash_file_url": file_url(state, call.app, "app.apk"),
+            "dsym_hash_file_url": file_url(state, call.app, "dsym.zip"),
+            "app_icon_url": file_url(state, call.app, "icon.png"),
+        })
+    };
+    Ok(part(state, ids.into_iter().map(run).collect()))
 }
 
 fn pipeline_test(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    Ok(Reply::json(&json!({
-        "app_upload_id": made(state, call, "app upload"),
+    let object = json!({
+        "app_upload_id": made(state, call.app, "app upload"),
         "test_parameters": { "locale": "en_US" },
-    })))
+    });
+    Ok(part(state, vec![object]))
 }
 
 fn hash_file(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    Ok(Reply::json(&json!({
-        "id": made(state, call, "hash file"),
+    let object = json!({
+        "id": made(state, call.app, "hash file"),
         "filename": "app.apk",
-    })))
+    });
+    Ok(part(state, vec![object]))
 }
 
 fn file_set_file(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    Ok(Reply::json(&json!({
+    let object = json!({
         "path": "screenshots/1.png",
-        "hash_file_id": made(state, call, "hash file"),
-        "app_upload_id": made(state, call, "app upload"),
-        "hash_file_url": format!("{}/hash-files/1", state.downloads_url),
-    })))
+        "hash_file_id": made(state, call.app, "hash file"),
+        "app_upload_id": made(state, call.app, "app upload"),
+        "hash_file_url": file_url(state, call.app, "1.png"),
+    });
+    Ok(part(state, vec![object]))
 }
 
 fn accounts(_: &mut State, call: &Call) -> Result<Reply, Failure> {
@@ -223,12 +261,14 @@ fn accounts(_: &mut State, call: &Call) -> Result<Reply, Failure> {
 }
 
 fn account(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    Ok(Reply::json(&json!({ "id": made(state, call, "account") })))
+    Ok(Reply::json(
+        &json!({ "id": made(state, call.app, "account") }),
+    ))
 }
 
 fn feature_flag(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     Ok(Reply::json(&json!({
         "name": "parallel-runs",
-        "target_id": made(state, call, "account"),
+        "target_id": made(state, call.app, "account"),
     })))
 }

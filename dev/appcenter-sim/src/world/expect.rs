@@ -29,6 +29,15 @@ pub struct AppReport {
     pub error: String,
 }
 
+/// A run of App Center Test.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct AppTestRun {
+    /// `owner/name`.
+    pub app: String,
+    /// The run's ID: lower case, with hyphens.
+    pub run: String,
+}
+
 /// A finding that waits for a person's decision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -53,6 +62,13 @@ pub enum Held {
         /// `shared`, `cloned`, `term` or `token`.
         reason: String,
     },
+    /// A test run that is not deleted unless a person says so.
+    TestRun {
+        /// `owner/name`.
+        app: String,
+        /// The run's ID.
+        run: String,
+    },
 }
 
 /// What a request comes to.
@@ -62,6 +78,8 @@ pub struct Expected {
     pub installs: BTreeSet<AppInstall>,
     /// Reports acted on: deleted by a delete, in the package of an export.
     pub reports: BTreeSet<AppReport>,
+    /// Test runs deleted: only those that an approval names.
+    pub test_runs: BTreeSet<AppTestRun>,
     /// Findings that are not acted on.
     pub held: BTreeSet<Held>,
     /// Log rows of the person by `owner/name`: those of the installs acted on, and those elsewhere that name the person
@@ -121,6 +139,23 @@ impl ExpectedRequest {
             self.expected.reports.clone()
         } else {
             BTreeSet::new()
+        }
+    }
+}
+
+impl ExpectedRequest {
+    /// The test runs that App Center must not show any more afterwards.
+    #[must_use]
+    pub fn archived(&self) -> BTreeSet<AppTestRun> {
+        self.expected.test_runs.clone()
+    }
+
+    /// The same request, approved with a variant of held items.
+    #[must_use]
+    pub fn with(&self, also: &Also) -> Self {
+        Self {
+            expected: also.expected.clone(),
+            ..self.clone()
         }
     }
 }
@@ -194,6 +229,12 @@ fn build(world: &World, entry: RequestEntry) -> anyhow::Result<ExpectedRequest> 
                         app: app.clone(),
                         group: group.clone(),
                         error: error.clone(),
+                    });
+                }
+                Held::TestRun { app, run } => {
+                    with.test_runs.insert(AppTestRun {
+                        app: app.clone(),
+                        run: run.clone(),
                     });
                 }
             }
@@ -275,15 +316,15 @@ fn same(a: &Held, b: &Held) -> bool {
             },
         ) => app == other_app && install == other,
         (Held::Report { error, .. }, Held::Report { error: other, .. }) => error == other,
-        (Held::Install { .. }, Held::Report { .. })
-        | (Held::Report { .. }, Held::Install { .. }) => false,
+        (Held::TestRun { run, .. }, Held::TestRun { run: other, .. }) => run == other,
+        (Held::Install { .. } | Held::Report { .. } | Held::TestRun { .. }, _) => false,
     }
 }
 
 fn held(world: &World, item: &ItemEntry) -> anyhow::Result<Held> {
     let reason = item.reason.clone();
-    match (&item.install, &item.report) {
-        (Some(text), None) => {
+    match (&item.install, &item.report, &item.test_run) {
+        (Some(text), None, None) => {
             let AppInstall { app, install } = install(world, text)?;
             Ok(Held::Install {
                 app,
@@ -291,7 +332,7 @@ fn held(world: &World, item: &ItemEntry) -> anyhow::Result<Held> {
                 reason,
             })
         }
-        (None, Some(name)) => {
+        (None, Some(name), None) => {
             let AppReport { app, group, error } = world
                 .report(name)
                 .with_context(|| format!("there is no report `{name}`"))?;
@@ -302,7 +343,13 @@ fn held(world: &World, item: &ItemEntry) -> anyhow::Result<Held> {
                 reason,
             })
         }
-        _ => bail!("a held item is an install or a report"),
+        (None, None, Some(name)) => {
+            let AppTestRun { app, run } = world
+                .test_run(name)
+                .with_context(|| format!("there is no test run `{name}`"))?;
+            Ok(Held::TestRun { app, run })
+        }
+        _ => bail!("a held item is an install, a report or a test run"),
     }
 }
 

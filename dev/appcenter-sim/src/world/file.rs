@@ -397,6 +397,7 @@ pub(super) struct AlsoEntry {
 pub(super) struct ItemEntry {
     pub(super) install: Option<String>,
     pub(super) report: Option<String>,
+    pub(super) test_run: Option<String>,
     #[serde(default)]
     pub(super) reason: String,
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 
-pub use expect::{Also, AppInstall, AppReport, Expected, ExpectedRequest, Held};
+pub use expect::{Also, AppInstall, AppReport, AppTestRun, Expected, ExpectedRequest, Held};
 pub use file::{BlobIds, BlobNames, ExportStyle, KeyCase, Layout, RowLink, Shape};
 pub(crate) use fill::is_apple;
 pub use generate::{GENERATED_APP, Spec};
@@ -269,6 +269,17 @@ impl World {
     pub fn report(&self, name: &str) -> Option<AppReport> {
         let report = self.reports.iter().find(|report| report.name == name)?;
         Some(self.app_report(report))
+    }
+
+    /// A test run by its symbolic name.
+    #[must_use]
+    pub fn test_run(&self, name: &str) -> Option<AppTestRun> {
+        let id = crate::ids::uuid(&self.seed, "test run", name);
+        let run = self.test_runs.iter().find(|run| run.id == id)?;
+        Some(AppTestRun {
+            app: self.app_path(run.app),
+            run: id.to_string(),
+        })
     }
 
     /// The symbolic name of a report by its error ID.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::segment::{Place, Side};
 use self::spread::Spread;
-use super::Missing;
+use super::missing_tests;
 use super::outcomes::Outcomes;
 use crate::domain::plan::{Action, Plan};
 use crate::package::{self, Installation, LeftOut, MAX_FILES, Meta, PackageWriter, Summary};
@@ -78,7 +78,7 @@ pub(super) async fn pack(
             return Ok(None);
         }
     }
-    let units = units::units(plan, &progress.spread);
+    let units = units::units(plan, &progress.spread, outcomes);
     while !progress.is_written {
         let written = segment::write(cx, record, &units, outcomes, &progress);
         let written = Box::pin(written).await?;
@@ -96,7 +96,7 @@ pub(super) async fn pack(
             return Ok(None);
         }
     }
-    let mut missing = Missing::default();
+    let mut missing = missing_tests(outcomes);
     missing.extend(&progress.spread.missing);
     let mut exported: BTreeSet<String> = plan
         .rows
@@ -235,7 +235,8 @@ fn held(plan: &Plan) -> BTreeMap<String, u64> {
         .iter()
         .map(|it| (it.action, &it.reason, 1))
         .chain(plan.reports.iter().map(|it| (it.action, &it.reason, 1)))
-        .chain(plan.rows.iter().map(|it| (it.action, &it.reason, it.rows)));
+        .chain(plan.rows.iter().map(|it| (it.action, &it.reason, it.rows)))
+        .chain(plan.test_runs.iter().map(|it| (it.action, &it.reason, 1)));
     for (action, reason, count) in reasons {
         if action == Action::Hold {
             *held.entry(reason.clone()).or_default() += count;

@@ -101,7 +101,7 @@ pub(super) async fn write(
                 (Copied::Done, Unit::Report(report)) => {
                     side.exported.insert(report.id.clone());
                 }
-                (Copied::Done, Unit::Rows { .. }) => {}
+                (Copied::Done, Unit::Rows { .. } | Unit::Tests(..)) => {}
                 (Copied::Gone, _) => missing.add(gone.0, gone.1),
                 (Copied::TooLarge, _) => missing.add(gone.0, "it is larger than 1 GiB"),
             }

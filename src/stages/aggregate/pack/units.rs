@@ -5,9 +5,10 @@ use super::super::outcomes::Outcomes;
 use super::spread::{Folder, Spread, folders};
 use crate::domain::hit::Stream;
 use crate::domain::plan::{Action, Plan, ReportItem};
-use crate::domain::{ErrorId, InstallId};
+use crate::domain::{AppRef, ErrorId, InstallId};
 use crate::package::{FileAbout, Of, What};
 use crate::search::facts::ids_in_name;
+use crate::stages::test_export::TestFile;
 
 /// Files that are written one after the other.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Unit<'a> {
     },
     /// Everything of one report.
     Report(&'a ReportItem),
+    /// The test data of one app.
+    Tests(&'a AppRef, &'a [TestFile]),
 }
 
 /// A file of the package.
@@ -50,7 +53,7 @@ pub(super) enum From {
 }
 
 /// Every unit, in the order in which they are written.
-pub(super) fn units<'a>(plan: &'a Plan, spread: &Spread) -> Vec<Unit<'a>> {
+pub(super) fn units<'a>(plan: &'a Plan, spread: &Spread, outcomes: &'a Outcomes) -> Vec<Unit<'a>> {
     let mut units = Vec::new();
     for (folder, number) in folders(plan).into_iter().zip(0_u32..) {
         let of_folder = spread.parts.iter().enumerate();
@@ -72,6 +75,8 @@ pub(super) fn units<'a>(plan: &'a Plan, spread: &Spread) -> Vec<Unit<'a>> {
             .filter(|it| it.action == Action::Act)
             .map(Unit::Report),
     );
+    let tests = outcomes.tests.iter().filter(|it| !it.files.is_empty());
+    units.extend(tests.filter_map(|it| Some(Unit::Tests(it.app.as_ref()?, &it.files))));
     units
 }
 
@@ -82,7 +87,7 @@ fn install_folder(install: Option<InstallId>) -> String {
 impl Unit<'_> {
     /// The folder that all its files are in.
     pub(super) fn folder(&self) -> Vec<String> {
-        let of = |app: &crate::domain::AppRef, install| {
+        let of = |app: &AppRef, install| {
             vec![app.owner.clone(), app.name.clone(), install_folder(install)]
         };
         match self {
@@ -92,6 +97,7 @@ impl Unit<'_> {
                 folder.extend(["reports".to_owned(), report.error_id.to_string()]);
                 folder
             }
+            Self::Tests(app, _) => vec![app.owner.clone(), app.name.clone(), "test".to_owned()],
         }
     }
 
@@ -108,6 +114,24 @@ impl Unit<'_> {
                 Missing::default(),
             ),
             Self::Report(report) => self.report_files(report, outcomes),
+            Self::Tests(app, files) => {
+                let pieces = files.iter().map(|file| self.test_file(app, file));
+                (pieces.collect(), Missing::default())
+            }
+        }
+    }
+
+    fn test_file(&self, app: &AppRef, file: &TestFile) -> Piece {
+        let of = Of {
+            app: Some(app.clone()),
+            ..Of::default()
+        };
+        let source = format!("App Center's API: {}", file.operation);
+        Piece {
+            folder: self.folder(),
+            name: file.name.clone(),
+            about: FileAbout::new(What::TestFile, source).of(of),
+            from: From::Work(file.blob.clone()),
         }
     }
 

@@ -1,0 +1,319 @@
+//! The parts of an app's test data, and the files that they name: fetched in order, each part saved with its files.
+//!
+//! A part is asked for again after a kill, and its files with it: their addresses are signed for a short time. A file
+//! that is stored already is not fetched again.
+
+use serde_json::Value;
+
+use super::{DATA, TestExport, TestFile, absent};
+use crate::appcenter::{Client, Error, Location, TestLink, TestPart, TestScope};
+use crate::domain::AppRef;
+use crate::stages::planned::sha256;
+use crate::stages::{Context, StageError};
+use crate::work::{Slice, names};
+use crate::workflow::Record;
+
+/// Most parts of one app: each is a call, and parts lead to parts.
+const MAX_PARTS: usize = 1_000;
+/// Most files of one app.
+const MAX_FILES: usize = 20_000;
+/// Longest file, in bytes: a package takes no longer one.
+const MAX_FILE: u64 = 1024 * 1024 * 1024;
+/// How deep a part's objects are looked into.
+const MAX_DEPTH: usize = 32;
+
+/// Where the files of one app are stored.
+pub(super) struct Folder {
+    prefix: String,
+}
+
+impl Folder {
+    pub(super) fn of(record: &Record, slice: &Slice) -> Self {
+        let name = format!("files/{:05}/", slice.number);
+        Self {
+            prefix: names::of_step(&record.id, record.run, slice.step, &name),
+        }
+    }
+
+    fn part(&self, number: usize) -> String {
+        format!("{}{number:05}.json", self.prefix)
+    }
+
+    /// By its address without the signature: one file, however many parts name it.
+    fn file(&self, address: &str) -> String {
+        let place = address.split(['?', '#']).next().unwrap_or_default();
+        let hash = sha256(place.as_bytes());
+        format!("{}{}", self.prefix, hash.get(..32).unwrap_or_default())
+    }
+}
+
+/// Asks for an index: what it leads to, and the parts that are described, are to be fetched.
+pub(super) async fn index(
+    client: &Client,
+    app: &AppRef,
+    of: TestScope,
+    export: &mut TestExport,
+) -> Result<(), StageError> {
+    match client.test_export(app, of).await {
+        Ok(addresses) => {
+            for address in addresses {
+                match client.test_link(app, &address) {
+                    Ok(TestLink::Part(part)) => add(export, part),
+                    Ok(TestLink::File(_)) => {
+                        let reason = "its index leads to another host, which gets no token";
+                        export.miss(DATA, reason);
+                    }
+                    Err(error) => export.miss(DATA, error.to_string()),
+                }
+            }
+        }
+        Err(error) => {
+            let reason = absent(client, app, error).await?;
+            export.miss(DATA, reason);
+        }
+    }
+    // Also those that the index leaves out.
+    for part in TestPart::described(of) {
+        add(export, part);
+    }
+    Ok(())
+}
+
+fn add(export: &mut TestExport, part: TestPart) {
+    if export.parts.contains(&part) {
+        return;
+    }
+    if export.parts.len() >= MAX_PARTS {
+        export.miss(DATA, format!("there are more than {MAX_PARTS} parts"));
+        return;
+    }
+    export.parts.push(part);
+}
+
+/// Fetches the next part with its files; whether there was one.
+pub(super) async fn next(
+    cx: Context<'_>,
+    client: &Client,
+    folder: &Folder,
+    app: &AppRef,
+    export: &mut TestExport,
+) -> Result<bool, StageError> {
+    let number = export.fetched;
+    let Some(part) = export.parts.get(number).cloned() else {
+        return Ok(false);
+    };
+    let bytes = match twice(client, app, &part).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let reason = absent(client, app, error).await?;
+            export.miss(DATA, reason);
+            export.fetched += 1;
+            return Ok(true);
+        }
+    };
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|_error| StageError::retry("App Center's test data is not JSON"))?;
+    // Nothing of this part is in the export's state until all of it is.
+    let mut files: Vec<TestFile> = Vec::new();
+    let mut followed = TestExport::default();
+    for link in links(&value) {
+        match client.test_link(app, link.address) {
+            Ok(TestLink::Part(part)) => followed.parts.push(part),
+            Ok(TestLink::File(_)) if export.files.len() + files.len() >= MAX_FILES => {
+                followed.miss(DATA, format!("there are more than {MAX_FILES} files"));
+            }
+            Ok(TestLink::File(location)) => {
+                let blob = folder.file(link.address);
+                if export.files.iter().chain(&files).any(|it| it.blob == blob) {
+                    continue;
+                }
+                if cx.is_out_of_time() && !files.is_empty() {
+                    // This part comes once more; what is stored of it is not fetched again.
+                    return Ok(true);
+                }
+                match store(cx, client, &location, &blob).await {
+                    Ok(()) => files.push(TestFile {
+                        blob,
+                        name: link.name(part.name()),
+                        operation: part.operation().to_owned(),
+                    }),
+                    Err(Fault::Stage(error)) => return Err(error),
+                    Err(Fault::Call(error)) => {
+                        let reason = absent(client, app, error).await?;
+                        followed.miss("a file of App Center Test", reason);
+                    }
+                }
+            }
+            Err(error) => followed.miss("a file of App Center Test", error.to_string()),
+        }
+    }
+    let blob = folder.part(number);
+    let store = &cx.app.store;
+    store
+        .put(&blob, "test data", bytes.to_vec(), "application/json")
+        .await?;
+    export.files.push(TestFile {
+        blob,
+        name: format!("{}.json", part.name()),
+        operation: part.operation().to_owned(),
+    });
+    export.files.append(&mut files);
+    for part in followed.parts {
+        add(export, part);
+    }
+    for missing in followed.missing {
+        export.miss(&missing.what, missing.reason);
+    }
+    export.fetched += 1;
+    Ok(true)
+}
+
+/// A 404 to a part is believed when it is said twice.
+async fn twice(client: &Client, app: &AppRef, part: &TestPart) -> Result<bytes::Bytes, Error> {
+    let personal = match client.test_part(app, part).await {
+        Err(Error::NotFound(_)) => client.test_part(app, part).await?,
+        other => other?,
+    };
+    Ok(personal.into_exposed())
+}
+
+/// An address in a part.
+struct Link<'a> {
+    /// The field that holds it, without `_url`.
+    field: &'a str,
+    /// What the object beside it calls the file, if it does.
+    file: Option<&'a str>,
+    address: &'a str,
+}
+
+impl Link<'_> {
+    /// A name that says what the file is.
+    fn name(&self, part: &str) -> String {
+        let last = |text: &str| {
+            let end = text.split(['?', '#']).next().unwrap_or_default();
+            end.rsplit(['/', '\\'])
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let file = last(self.file.unwrap_or(self.address));
+        format!("{part}-{}-{file}", self.field)
+    }
+}
+
+/// Every field that ends in `_url`, at any depth.
+fn links(value: &Value) -> Vec<Link<'_>> {
+    let mut links = Vec::new();
+    let mut open = vec![(value, 0)];
+    while let Some((value, depth)) = open.pop() {
+        if depth > MAX_DEPTH {
+            continue;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().rev().map(|it| (it, depth + 1))),
+            Value::Object(fields) => {
+                let text = |key: &str| fields.get(key).and_then(Value::as_str);
+                let file = text("path").or_else(|| text("filename"));
+                for (key, value) in fields {
+                    match (key.strip_suffix("_url"), value) {
+                        (Some(field), Value::String(address)) if !address.is_empty() => {
+                            links.push(Link {
+                                field,
+                                file,
+                                address,
+                            });
+                        }
+                        _ => open.push((value, depth + 1)),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    links
+}
+
+enum Fault {
+    Call(Error),
+    Stage(StageError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<crate::work::Error> for Fault {
+    fn from(error: crate::work::Error) -> Self {
+        Self::Stage(error.into())
+    }
+}
+
+/// Stores a file unless it is stored, in memory that does not grow with it.
+async fn store(
+    cx: Context<'_>,
+    client: &Client,
+    location: &Location,
+    blob: &str,
+) -> Result<(), Fault> {
+    let store = &cx.app.store;
+    let container = store.container();
+    if container
+        .head(blob)
+        .await
+        .map_err(crate::work::Error::from)?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let mut download = match client.fetch(location, MAX_FILE).await {
+        // Said once it may pass; said twice it is believed.
+        Err(Error::Download { .. }) => client.fetch(location, MAX_FILE).await?,
+        other => other?,
+    };
+    let mut writer = container.writer(blob, "application/octet-stream");
+    while let Some(chunk) = download.chunk().await? {
+        let written = writer.write(&chunk).await;
+        written.map_err(crate::work::Error::from)?;
+    }
+    store.commit(writer, "a file of the test data").await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_at_any_depth_with_what_they_are_called() {
+        let value = serde_json::json!([
+            { "hash_file_url": "https://a/1?sig=x", "path": "screenshots/1.png" },
+            { "deep": [{ "app_icon_url": "https://a/icon.png?sig=x#y" }], "url": "no", "empty_url": "" },
+            { "app_url": 7, "list_url": ["x"] },
+        ]);
+        let links: Vec<(String, &str)> = links(&value)
+            .iter()
+            .map(|link| (link.name("part"), link.address))
+            .collect();
+        assert_eq!(
+            links,
+            [
+                ("part-hash_file-1.png".to_owned(), "https://a/1?sig=x"),
+                (
+                    "part-app_icon-icon.png".to_owned(),
+                    "https://a/icon.png?sig=x#y"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_nested_without_end_ends() {
+        let mut value = serde_json::json!({ "x_url": "https://a/1" });
+        for _ in 0..200 {
+            value = Value::Array(vec![value]);
+        }
+        assert!(links(&value).is_empty());
+    }
+}
