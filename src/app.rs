@@ -186,7 +186,9 @@ fn unreachable_key() -> Hmac<Sha256> {
     Hmac::<Sha256>::new(&sha2::digest::Key::<Hmac<Sha256>>::default())
 }
 
-fn account(storage: &config::Storage) -> AccountSettings {
+/// The account that a setting names, as storage opens it.
+#[must_use]
+pub fn account(storage: &config::Storage) -> AccountSettings {
     match storage {
         config::Storage::ConnectionString(text) => AccountSettings::ConnectionString(text.clone()),
         config::Storage::Identity {

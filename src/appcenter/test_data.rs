@@ -100,6 +100,12 @@ impl TestPart {
         self.segments.first().map_or("", PathId::as_str)
     }
 
+    /// Whether it is of the token's account, not of an app.
+    #[must_use]
+    pub fn is_of_account(&self) -> bool {
+        self.scope == TestScope::Account
+    }
+
     /// The operation that gives it.
     #[must_use]
     pub fn operation(&self) -> &'static str {

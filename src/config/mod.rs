@@ -308,6 +308,17 @@ fn storage(lookup: Lookup<'_>, name: &str) -> Result<Option<Storage>, ConfigErro
     })
 }
 
+/// The account of the archive, where a setting names it: for commands that need nothing else.
+///
+/// # Errors
+/// When the setting cannot be read.
+pub fn archive_storage(lookup: Lookup<'_>) -> Result<Option<Storage>, ConfigError> {
+    match storage(lookup, env::ARCHIVE_STORAGE.name)? {
+        Some(archive) => Ok(Some(archive)),
+        None => storage(lookup, "AzureWebJobsStorage"),
+    }
+}
+
 fn container(lookup: Lookup<'_>, setting: Setting) -> Result<String, ConfigError> {
     let name = text(lookup, setting);
     let is_valid = (3..=63).contains(&name.len())

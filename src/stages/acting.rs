@@ -104,11 +104,38 @@ impl<T> Items<T> {
 }
 
 /// What one call came to.
-pub type Fated = Result<(Fate, Option<String>), StageError>;
+pub type Fated = Result<(Fate, Option<String>), Undone>;
+
+/// A call that came to nothing yet.
+#[derive(Debug)]
+pub struct Undone {
+    /// Why, and when to try again.
+    pub error: StageError,
+    /// What a later try must know of it.
+    pub detail: Option<String>,
+}
+
+impl<E: Into<StageError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            detail: None,
+        }
+    }
+}
+
+/// What is known of an item before its call.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// Whether a call for it may have been made.
+    pub attempted: bool,
+    /// What an earlier try left to be known.
+    pub detail: Option<String>,
+}
 
 /// Acts on a slice's items until all have a fate, time is up, or something stops it.
 ///
-/// `act` is told whether an earlier run may have made the item's call. An item that fails for a reason that may pass is
+/// `act` is told what an earlier run may have done to the item. An item that fails for a reason that may pass is
 /// tried again in a later invocation; the others go on.
 ///
 /// # Errors
@@ -120,7 +147,7 @@ pub async fn act<T, F, Fut>(
 ) -> Result<Outcome, StageError>
 where
     T: Clone + Serialize + DeserializeOwned + Send + Sync,
-    F: Fn(T, bool) -> Fut,
+    F: Fn(T, Earlier) -> Fut,
     Fut: Future<Output = Fated>,
 {
     if slice.state.body.is_null() {
@@ -139,7 +166,9 @@ where
     }
     while !wave.is_empty() {
         let calls = wave.iter().zip(before).map(|(n, attempted)| {
-            let call = act(items.items[*n].item.clone(), attempted);
+            let work = &items.items[*n];
+            let detail = work.detail.clone();
+            let call = act(work.item.clone(), Earlier { attempted, detail });
             async move { (*n, call.await) }
         });
         let fates: Vec<(usize, Fated)> = futures::stream::iter(calls.collect::<Vec<_>>())
@@ -150,8 +179,14 @@ where
         for (n, fated) in fates {
             let (fate, detail) = match fated {
                 Ok(fated) => fated,
-                Err(StageError::Permanent { reason }) => (Fate::Failed(reason), None),
-                Err(error) => {
+                Err(Undone {
+                    error: StageError::Permanent { reason },
+                    ..
+                }) => (Fate::Failed(reason), None),
+                Err(Undone { error, detail }) => {
+                    if detail.is_some() {
+                        items.items[n].detail = detail;
+                    }
                     stopped = Some(worse(stopped, error));
                     continue;
                 }

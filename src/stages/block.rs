@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::acting::{self, Fate, Items};
 use super::gate::StepGate;
 use super::planned::read_plan;
+use super::setup;
 use super::{Context, CutOutcome, Outcome, StageError, not_known};
 use crate::appcenter;
 use crate::domain::plan::Plan;
@@ -144,17 +145,21 @@ async fn may_overlap(
 /// Blocks the installs of one slice.
 pub(super) async fn run(
     cx: Context<'_>,
-    _record: &Record,
+    record: &Record,
     slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
+    let setups = &setup::load(cx.app, record).await?;
     let client = cx.app.app_center()?;
     let gate = StepGate::new(cx, slice);
     let gate = &gate;
-    acting::act(cx, slice, |item: BlockItem, _attempted| async move {
+    acting::act(cx, slice, |item: BlockItem, _earlier| async move {
+        if setup::is_retired(cx.app, setups, &item.app) {
+            return Err(setup::retired().into());
+        }
         // Blocking twice is blocking once.
         match client.block_install(&item.app, item.install, gate).await {
             Ok(()) => Ok((Fate::Done, None)),
-            Err(appcenter::Error::NotFound(_)) => Err(not_known(client, &item.app).await),
+            Err(appcenter::Error::NotFound(_)) => Err(not_known(client, &item.app).await.into()),
             Err(error) => Err(error.into()),
         }
     })

@@ -6,15 +6,16 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::acting::{self, Fate, Fated};
+use super::acting::{self, Earlier, Fate, Fated, Undone};
 use super::gate::StepGate;
 use super::planned::read_plan;
-use super::{Context, CutOutcome, Outcome, StageError, collect};
+use super::setup;
+use super::{Context, CutOutcome, Outcome, StageError, collect, inventory};
 use crate::appcenter::{Client, Deleted, Error, Gate, Gone};
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
 use crate::work::Slice;
-use crate::workflow::Record;
+use crate::workflow::{Record, Step};
 
 /// Something to delete.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,86 +90,102 @@ pub(super) async fn cut(cx: Context<'_>, record: &Record) -> Result<CutOutcome, 
 /// Deletes what is in one slice.
 pub(super) async fn run(
     cx: Context<'_>,
-    _record: &Record,
+    record: &Record,
     slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
+    let setups = &setup::load(cx.app, record).await?;
+    let listed = &inventory::load(cx, record, Step::Inventory).await?;
     let client = cx.app.app_center()?;
     let gate = StepGate::new(cx, slice);
     let gate = &gate;
-    acting::act(cx, slice, |item: DeleteItem, attempted| async move {
+    acting::act(cx, slice, |item: DeleteItem, earlier| async move {
         let app = &item.app;
+        if setup::is_retired(cx.app, setups, app) {
+            return Err(setup::retired().into());
+        }
+        let calls = Calls { client, app, gate };
         match &item.what {
             What::Report(report) => {
-                let fated = delete(client, app, report, attempted, gate).await?;
+                let mut of_app = listed.iter().filter(|it| it.app.as_ref() == Some(app));
+                let is_legacy_only = of_app.any(|it| it.is_legacy_only);
+                let fated = delete(calls, report, &earlier, is_legacy_only).await?;
                 // Our own copy goes with it: what is erased there must not be found here.
-                collect::remove(cx, &report.collected).await?;
+                if !matches!(fated.0, Fate::Failed(_)) {
+                    collect::remove(cx, &report.collected).await?;
+                }
                 Ok(fated)
             }
-            What::TestRun { run } => delete_run(client, app, *run, attempted, gate).await,
+            What::TestRun { run } => delete_run(calls, *run, earlier.attempted).await,
         }
     })
     .await
 }
 
+/// What every call needs.
+#[derive(Clone, Copy)]
+struct Calls<'a> {
+    client: &'a Client,
+    app: &'a AppRef,
+    gate: &'a dyn Gate,
+}
+
 async fn delete(
-    client: &Client,
-    app: &AppRef,
+    calls: Calls<'_>,
     report: &Report,
-    attempted: bool,
-    gate: &dyn Gate,
+    earlier: &Earlier,
+    is_legacy_only: bool,
 ) -> Fated {
+    let Calls { client, app, gate } = calls;
     let Report { group, error, .. } = report;
     if group.is_legacy() {
-        return by_legacy(client, app, group, error, attempted, gate).await;
+        return by_legacy(calls, group, error, earlier).await;
     }
     let deleted = client.delete_error(app, group, error, gate).await;
-    let gone = match (deleted, &report.legacy) {
-        (Err(Error::NotFound(_) | Error::Gone), Some(legacy)) => {
+    match (deleted, &report.legacy) {
+        // Where only the legacy API knows it; whether our own call reached the current one says nothing of that.
+        (Err(Error::NotFound(_) | Error::NotFoundAgain(_) | Error::Gone), Some(legacy)) => {
             let LegacyIds { group, crash } = legacy;
-            return by_legacy(client, app, group, crash, attempted, gate).await;
+            by_legacy(calls, group, crash, earlier).await
         }
-        (Err(answer @ (Error::NotFound(_) | Error::NotFoundAgain(_))), _) => {
-            let attempted = attempted || matches!(answer, Error::NotFoundAgain(_));
+        (Err(Error::NotFound(_) | Error::NotFoundAgain(_) | Error::Gone), None)
+            if is_legacy_only =>
+        {
+            Err(StageError::permanent(
+                "only the legacy API lists the app's reports, and what it calls this one is not known",
+            )
+            .into())
+        }
+        (Err(answer @ (Error::NotFound(_) | Error::NotFoundAgain(_))), None) => {
             let gone = client.confirm_gone(app, group, error).await?;
-            (gone, attempted)
+            judge(gone, &answer, earlier)
         }
-        (deleted, _) => return complete(&deleted?),
-    };
-    judge(gone.0, gone.1)
+        (deleted, _) => complete(&deleted?),
+    }
 }
 
 /// The same by the legacy API, where only that one knows the report.
-async fn by_legacy(
-    client: &Client,
-    app: &AppRef,
-    group: &GroupId,
-    crash: &ErrorId,
-    attempted: bool,
-    gate: &dyn Gate,
-) -> Fated {
+async fn by_legacy(calls: Calls<'_>, group: &GroupId, crash: &ErrorId, earlier: &Earlier) -> Fated {
+    let Calls { client, app, gate } = calls;
     match client.delete_crash(app, group, crash, gate).await {
-        Err(error @ (Error::NotFound(_) | Error::NotFoundAgain(_))) => {
-            let attempted = attempted || matches!(error, Error::NotFoundAgain(_));
+        Err(answer @ (Error::NotFound(_) | Error::NotFoundAgain(_))) => {
             let gone = client.confirm_crash_gone(app, group, crash).await?;
-            judge(gone, attempted)
+            judge(gone, &answer, earlier)
         }
         deleted => complete(&deleted?),
     }
 }
 
 /// A run that the service calls deleted only logically: it is shown no more.
-async fn delete_run(
-    client: &Client,
-    app: &AppRef,
-    run: Uuid,
-    attempted: bool,
-    gate: &dyn Gate,
-) -> Fated {
+async fn delete_run(calls: Calls<'_>, run: Uuid, attempted: bool) -> Fated {
+    let Calls { client, app, gate } = calls;
     match client.delete_test_run(app, run, gate).await {
-        Err(error @ (Error::NotFound(_) | Error::NotFoundAgain(_))) => {
-            let attempted = attempted || matches!(error, Error::NotFoundAgain(_));
+        Err(answer @ (Error::NotFound(_) | Error::NotFoundAgain(_))) => {
             let gone = client.confirm_test_run_gone(app, run).await?;
-            judge(gone, attempted)
+            let earlier = Earlier {
+                attempted,
+                detail: None,
+            };
+            judge(gone, &answer, &earlier)
         }
         deleted => {
             deleted?;
@@ -181,22 +198,78 @@ fn complete(deleted: &Deleted) -> Fated {
     if deleted.is_complete() {
         return Ok((Fate::Done, None));
     }
-    Err(StageError::retry(format!(
-        "App Center deleted the report and reports {} of its blobs as not deleted",
+    let left = format!(
+        "App Center deleted the report and reported {} of its blobs as not deleted",
         deleted.blobs_failed.unwrap_or(0)
-    )))
+    );
+    Err(Undone {
+        error: StageError::retry(left.clone()),
+        detail: Some(left),
+    })
 }
 
 /// What a 404 to a deletion means, once it was looked into.
-fn judge(gone: Gone, attempted: bool) -> Fated {
-    match gone {
-        Gone::Confirmed if attempted => Ok((Fate::Done, None)),
-        Gone::Confirmed => Ok((Fate::AlreadyGone, None)),
-        Gone::StillThere => Err(StageError::retry(
+fn judge(gone: Gone, answer: &Error, earlier: &Earlier) -> Fated {
+    let attempted = earlier.attempted || matches!(answer, Error::NotFoundAgain(_));
+    match (gone, &earlier.detail) {
+        // The report is gone, and what an answer said of its blobs still stands.
+        (Gone::Confirmed, Some(left)) => Ok((
+            Fate::Failed(format!("{left}, and knows it no more")),
+            Some(left.clone()),
+        )),
+        (Gone::Confirmed, None) if attempted => Ok((Fate::Done, None)),
+        (Gone::Confirmed, None) => Ok((Fate::AlreadyGone, None)),
+        (Gone::StillThere, _) => Err(StageError::retry(
             "App Center answered 404 to the deletion of what it still shows",
-        )),
-        Gone::AppUnreachable => Err(StageError::person(
+        )
+        .into()),
+        (Gone::AppUnreachable, _) => Err(StageError::person(
             "App Center answers 404 and does not show the app to the token: a person must check `APPCENTER_API_TOKEN`",
-        )),
+        )
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appcenter::Refusal;
+
+    fn fate(gone: Gone, answer: &Error, attempted: bool, detail: Option<&str>) -> Option<Fate> {
+        let earlier = Earlier {
+            attempted,
+            detail: detail.map(str::to_owned),
+        };
+        judge(gone, answer, &earlier).ok().map(|(fate, _)| fate)
+    }
+
+    #[test]
+    fn what_a_404_means() {
+        let first = Error::NotFound(Refusal::default());
+        let again = Error::NotFoundAgain(Refusal::default());
+        for (gone, answer, attempted, expected) in [
+            (Gone::Confirmed, &first, false, Some(Fate::AlreadyGone)),
+            (Gone::Confirmed, &first, true, Some(Fate::Done)),
+            (Gone::Confirmed, &again, false, Some(Fate::Done)),
+            (Gone::StillThere, &first, true, None),
+            (Gone::AppUnreachable, &again, true, None),
+        ] {
+            assert_eq!(fate(gone, answer, attempted, None), expected, "{gone:?}");
+        }
+        // Blobs that an answer named as not deleted do not go with a 404.
+        let left = fate(Gone::Confirmed, &first, true, Some("2 of its blobs"));
+        assert!(matches!(left, Some(Fate::Failed(reason)) if reason.contains("2 of its blobs")));
+    }
+
+    #[test]
+    fn failed_blobs_are_remembered() {
+        let deleted = Deleted {
+            blobs_failed: Some(2),
+            ..Deleted::default()
+        };
+        let undone = complete(&deleted).expect_err("it is not done");
+        assert!(undone.detail.is_some_and(|left| left.contains('2')));
+        assert!(matches!(undone.error, StageError::Retry { .. }));
+        assert!(complete(&Deleted::default()).is_ok());
     }
 }

@@ -20,6 +20,8 @@ use crate::workflow::Record;
 
 /// How often a pending export is looked at.
 const LOOK: Duration = Duration::from_secs(30);
+/// Why an export cannot be relied on that is enabled.
+const LEAVES_OUT: &str = "the export leaves out crashes, errors or attachments";
 
 /// One slice an app.
 pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
@@ -73,6 +75,8 @@ pub(super) async fn run(
             }
             None => Err(error),
         };
+    } else {
+        retirement::alive(cx, &app, &mut remembered).await?;
     }
     if matches!(outcome, Ok(Outcome::Over(_))) {
         choose_path(cx, &mut setup);
@@ -132,14 +136,9 @@ async fn set_up(
     let client = cx.app.app_center()?;
     if setup.app_id.is_none() {
         let id = app_id(client, app).await?;
-        let known = Remembered {
-            app_id: Some(id.clone()),
-            silent_since: None,
-            ..remembered.clone()
-        };
-        if *remembered != known {
-            remember(cx, app, &known).await?;
-            *remembered = known;
+        if remembered.app_id.as_ref() != Some(&id) {
+            let known = Some(id.clone());
+            *remembered = remember(cx, app, |it| it.app_id.clone_from(&known)).await?;
         }
         setup.app_id = Some(id);
     }
@@ -185,6 +184,10 @@ async fn set_up(
     }
     match (&best.state, target) {
         (Some(State::Pending), _) => Ok(pending(cx, setup)),
+        // A new one, whoever made it (our own creation may have been lost with its answer): its backfill is to come.
+        (Some(State::Enabled), _) if best.last_run_time.is_none() && is_new(cx, best) => {
+            Ok(pending(cx, setup))
+        }
         (Some(State::Enabled), Some(target)) if setup.misses_backfill => {
             // The answer to a creation may have been lost: then another one is there.
             let beside = listed.iter().find(|it| {
@@ -205,11 +208,21 @@ async fn set_up(
             setup.misses_backfill = true;
             slice.set_body(setup)?;
             cx.app.store.save_slice(slice).await?;
-            client.enable_export_configuration(app, &best.id).await?;
-            note(
-                &mut setup.notes,
-                "the export configuration was disabled and has been enabled",
-            );
+            match client.enable_export_configuration(app, &best.id).await {
+                Ok(()) => note(
+                    &mut setup.notes,
+                    "the export configuration was disabled and has been enabled",
+                ),
+                Err(error @ (Error::Rejected { .. } | Error::NotFound(_) | Error::Gone)) => {
+                    setup.misses_backfill = false;
+                    note(
+                        &mut setup.exceptions,
+                        format!("the export is disabled and could not be enabled: {error}"),
+                    );
+                    return Ok(done());
+                }
+                Err(error) => return Err(error.into()),
+            }
             create(cx, client, app, slice, setup, Some(target)).await
         }
         _ => {
@@ -226,6 +239,13 @@ async fn set_up(
     }
 }
 
+/// Whether an export was made so lately that its first run may be to come.
+fn is_new(cx: Context<'_>, configuration: &ExportConfiguration) -> bool {
+    let age = |at| cx.now().duration_since(at).unsigned_abs();
+    let made = configuration.creation_time;
+    made.is_some_and(|at| age(at) < cx.app.config.app_center.export_pending)
+}
+
 /// Says where a standard export writes: to an account that App Center made. One that is not searched is an exception.
 fn say_where(cx: Context<'_>, setup: &mut AppSetup, best: &ExportConfiguration) {
     let is_standard = best.kind() == Some("blob_storage_linked_subscription");
@@ -233,12 +253,15 @@ fn say_where(cx: Context<'_>, setup: &mut AppSetup, best: &ExportConfiguration) 
         return;
     };
     match cx.app.config.archive.azure_account() {
-        Some(ours) if !ours.eq_ignore_ascii_case(account) => note(
-            &mut setup.exceptions,
-            format!(
-                "the export writes to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it writes is not searched"
-            ),
-        ),
+        Some(ours) if !ours.eq_ignore_ascii_case(account) => {
+            setup.shortfall = Some("the export writes to another storage account".to_owned());
+            note(
+                &mut setup.exceptions,
+                format!(
+                    "the export writes to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it writes is not searched"
+                ),
+            );
+        }
         _ => note(
             &mut setup.notes,
             format!("the export writes to the storage account `{account}`"),
@@ -347,6 +370,12 @@ async fn create(
         Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
             setup.misses_backfill = false;
+            if setup.export.is_some() {
+                // What it did not write is missing for later requests, too.
+                let now = cx.now();
+                let known = remember(cx, app, |it| it.completed_at = Some(now)).await?;
+                setup.completed_at = known.completed_at;
+            }
             // Deleting the old one would make room, and may delete the archive: that is for a person.
             let text = if setup.export.is_some() {
                 format!(
@@ -366,6 +395,7 @@ fn pending(cx: Context<'_>, setup: &mut AppSetup) -> Outcome {
     let since = *setup.pending_since.get_or_insert(cx.now());
     let waited = cx.now().duration_since(since).unsigned_abs();
     if waited >= cx.app.config.app_center.export_pending {
+        setup.shortfall = Some("the export stays pending".to_owned());
         note(
             &mut setup.exceptions,
             "the export configuration stays pending: newer data may not be in the archive",
@@ -394,7 +424,7 @@ async fn complete(
     let leaves_out_reports = missing.iter().any(|it| *it != "logs");
     let missing = missing.join(", ");
     let Some(target) = target else {
-        setup.is_incomplete = leaves_out_reports;
+        setup.shortfall = leaves_out_reports.then(|| LEAVES_OUT.to_owned());
         note(
             &mut setup.exceptions,
             format!("the export leaves out {missing}, and EXPORT_TYPE is `none`"),
@@ -408,9 +438,9 @@ async fn complete(
     };
     // It writes nothing of the time before. Remembered first: once it is changed nothing tells any more that it was not.
     if leaves_out_reports {
-        remembered.completed_at = Some(cx.now());
+        let now = cx.now();
+        *remembered = remember(cx, app, |it| it.completed_at = Some(now)).await?;
         setup.completed_at = remembered.completed_at;
-        remember(cx, app, remembered).await?;
     }
     match client
         .update_export_configuration(app, &best.id, &target)
@@ -426,7 +456,7 @@ async fn complete(
             Ok(done())
         }
         Err(error @ Error::Rejected { .. }) => {
-            setup.is_incomplete = leaves_out_reports;
+            setup.shortfall = leaves_out_reports.then(|| LEAVES_OUT.to_owned());
             note(
                 &mut setup.exceptions,
                 format!("the export leaves out {missing} and could not be changed: {error}"),
@@ -443,7 +473,8 @@ pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, Stage
     note(&mut setup.exceptions, reason);
     note_unknown(&mut setup);
     setup.path = Path::Blob;
-    setup.is_unreachable = true;
+    // Once App Center told the app's ID, it can be asked for the rest.
+    setup.is_unreachable = setup.app_id.is_none();
     slice.set_body(&setup)?;
     Ok(SliceEnd {
         failed: 1,

@@ -4,7 +4,7 @@
 //! many requests as it takes: since when is remembered of the app, and one answer about either forgets it. A token that is
 //! refused, and calls that are over the rate, are no evidence: somebody answered.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::setup::{Remembered, remember};
 use super::{Context, StageError, Wait};
@@ -13,6 +13,8 @@ use crate::domain::AppRef;
 
 /// How long neither may answer.
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
+/// How long after one look at the silence another one still belongs to it.
+const GAP: SignedDuration = SignedDuration::from_hours(36);
 
 /// What one call tells of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,17 +70,43 @@ pub(super) async fn conclude(
             "it answers 410 about the app and about the token's user".to_owned(),
         ));
     }
-    let is_silent = about_app != Sign::Life && about_user != Sign::Life;
-    let since = is_silent.then(|| remembered.silent_since.unwrap_or_else(|| cx.now()));
-    if since != remembered.silent_since {
-        remembered.silent_since = since;
-        remember(cx, app, remembered).await?;
+    if about_app == Sign::Life || about_user == Sign::Life {
+        alive(cx, app, remembered).await?;
+        return Ok(None);
     }
-    let Some(since) = since else { return Ok(None) };
-    let is_long = cx.now().duration_since(since) >= SILENCE;
+    let now = cx.now();
+    *remembered = remember(cx, app, |known| {
+        let is_close = |at: Timestamp| now.duration_since(at) < GAP;
+        // Two short outages with weeks between them are no silence of weeks.
+        if !known.silent_at.is_some_and(is_close) {
+            known.silent_since = Some(now);
+        }
+        known.silent_at = Some(now);
+    })
+    .await?;
+    let since = remembered.silent_since.unwrap_or(now);
+    let is_long = now.duration_since(since) >= SILENCE;
     Ok(is_long.then(|| {
         format!("since {since} it has answered neither about the app nor about the token's user")
     }))
+}
+
+/// App Center has answered: what was remembered of its silence is forgotten.
+///
+/// # Errors
+/// When what is remembered cannot be stored.
+pub(super) async fn alive(
+    cx: Context<'_>,
+    app: &AppRef,
+    remembered: &mut Remembered,
+) -> Result<(), StageError> {
+    if remembered.silent_since.is_some() || remembered.silent_at.is_some() {
+        *remembered = remember(cx, app, |known| {
+            (known.silent_since, known.silent_at) = (None, None);
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::config::DataPath;
 use crate::domain::AppRef;
 use crate::ledger::AppId;
-use crate::work::names;
+use crate::work::{self, names};
 use crate::workflow::{Record, Step};
 
 /// One app of a request.
@@ -40,12 +40,12 @@ pub struct AppSetup {
     /// It was disabled and is enabled again: what happened in between is still to be written by another one.
     #[serde(default)]
     pub misses_backfill: bool,
-    /// When its export was made to write crashes and errors that it had left out: those of before are not written.
+    /// Since when its export writes everything: crashes and errors of before are not all there.
     #[serde(default)]
     pub completed_at: Option<Timestamp>,
-    /// Its export leaves out crashes, errors or attachments, and stays so.
-    #[serde(default)]
-    pub is_incomplete: bool,
+    /// Why its export cannot be relied on, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<String>,
     /// Where what is not yet exported is got from.
     #[serde(default)]
     pub path: Path,
@@ -109,11 +109,11 @@ impl AppSetup {
                     Path::Api,
                     format!("the export is {}", export.state.to_lowercase()),
                 ),
-                Some(_) if self.is_incomplete => {
-                    api("the export leaves out crashes, errors or attachments")
+                Some(_) if self.shortfall.is_some() => {
+                    api(self.shortfall.as_deref().unwrap_or_default())
                 }
                 Some(_) if self.completed_at.is_some_and(is_recent) => {
-                    api("the export left out crashes, errors or attachments until a short time ago")
+                    api("the export did not write everything until a short time ago")
                 }
                 Some(_) => (
                     Path::Blob,
@@ -124,6 +124,8 @@ impl AppSetup {
     }
 }
 
+/// How often what others change at the same time is read again.
+const MAX_LOST: u32 = 5;
 /// Days that a new export configuration reaches back.
 const EXPORT_REACH: u32 = 28;
 
@@ -144,12 +146,15 @@ pub struct Remembered {
     /// Center will not tell for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
-    /// When its export was made to write what it had left out.
+    /// Since when its export writes everything, where it did not before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
     /// Since when App Center has answered neither about the app nor about the token's user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<Timestamp>,
+    /// When it was last seen not to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_at: Option<Timestamp>,
 }
 
 /// What is remembered of an app.
@@ -165,23 +170,36 @@ pub async fn recall(cx: Context<'_>, app: &AppRef) -> Result<Remembered, StageEr
         .unwrap_or_default())
 }
 
-/// Remembers it.
+/// Changes what is remembered of an app; others may do so at the same time. Gives what is remembered then.
 ///
 /// # Errors
-/// When it cannot be stored.
+/// When it cannot be read or stored.
 pub async fn remember(
     cx: Context<'_>,
     app: &AppRef,
-    remembered: &Remembered,
-) -> Result<(), StageError> {
-    let content = serde_json::to_vec(remembered)
-        .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
+    change: impl Fn(&mut Remembered),
+) -> Result<Remembered, StageError> {
     let name = names::app(app);
     let store = &cx.app.store;
-    store
-        .put(&name, "an app", content, "application/json")
-        .await?;
-    Ok(())
+    let mut tries = 0;
+    loop {
+        let read = store.read_json::<Remembered>(&name, "an app").await?;
+        let (known, etag) = read.unzip();
+        let known = known.unwrap_or_default();
+        let mut changed = known.clone();
+        change(&mut changed);
+        if changed == known {
+            return Ok(known);
+        }
+        match store
+            .replace_json(&name, "an app", &changed, etag.as_ref())
+            .await
+        {
+            Ok(_etag) => return Ok(changed),
+            Err(work::Error::Lost { .. }) if tries < MAX_LOST => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Whether App Center is retired for an app, by the setting or by the evidence of this run.
@@ -190,6 +208,12 @@ pub fn is_retired(app: &App, setups: &[AppSetup], of: &AppRef) -> bool {
     let mut setups = setups.iter();
     let is_concluded = |setup: &AppSetup| setup.is_retired && setup.app.as_ref() == Some(of);
     app.config.app_center.retired || setups.any(is_concluded)
+}
+
+/// What becomes of an item that only a service could do which is retired.
+#[must_use]
+pub fn retired() -> StageError {
+    StageError::permanent("App Center is retired: it was not asked")
 }
 
 /// Reads what the current run learned of each app, in the request's order.

@@ -14,6 +14,7 @@ use url::Url;
 use super::identity::{LazyIdentity, SCOPE};
 use super::retry::BoundedRetry;
 use super::shared_key::{AccountKey, SharedKeyPolicy};
+use super::signature::SignaturePolicy;
 use super::transport::LazyTransport;
 use super::{Container, Error, Queue, connection};
 
@@ -33,6 +34,13 @@ pub enum AccountSettings {
         queue_endpoint: Url,
         /// Client ID of a user-assigned identity; without it the system's is used.
         client_id: Option<String>,
+    },
+    /// A shared access signature, for blobs alone; without one as anybody.
+    Signature {
+        /// Address of the account's blobs.
+        blob_endpoint: Url,
+        /// The signature's parameters.
+        query: Option<SecretString>,
     },
 }
 
@@ -91,6 +99,17 @@ impl Account {
                         Arc::new(policy),
                     )
                 }
+                AccountSettings::Signature {
+                    blob_endpoint,
+                    query,
+                } => (
+                    account_name(blob_endpoint)?,
+                    None,
+                    connection::endpoint(blob_endpoint.as_str())?,
+                    // Never asked: a signature is for blobs.
+                    connection::endpoint(blob_endpoint.as_str())?,
+                    Arc::new(SignaturePolicy::new(query.clone())),
+                ),
             };
         let options = ClientOptions {
             per_try_policies: vec![policy],
@@ -172,9 +191,7 @@ fn account_name(blob_endpoint: &Url) -> Result<String, Error> {
     };
     name.filter(|name| !name.is_empty())
         .map(str::to_owned)
-        .ok_or(Error::Invalid(
-            "the blob endpoint of an identity names no account",
-        ))
+        .ok_or(Error::Invalid("the blob endpoint names no account"))
 }
 
 #[cfg(test)]

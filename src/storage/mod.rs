@@ -5,6 +5,7 @@
 //! retry has a limit; [`Error`] has one variant for each thing that a caller does about it.
 
 mod account;
+mod address;
 mod connection;
 mod container;
 mod download;
@@ -18,11 +19,13 @@ mod queue;
 mod reader;
 mod retry;
 mod shared_key;
+mod signature;
 mod stream;
 mod transport;
 mod writer;
 
 pub use account::{Account, AccountSettings};
+pub use address::Address;
 pub use container::{Container, Created, Properties, Replaced, Stored};
 pub use error::{Cause, Error};
 pub use etag::ETag;

@@ -108,6 +108,8 @@ pub struct SliceInput {
 /// A step cut into slices.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
+    /// Its slices divide a list that others may change between two cuts: slices of different lists must not be mixed.
+    pub is_of_a_list: bool,
     /// The slices.
     pub slices: Vec<SliceInput>,
     /// What the step has to remember.
@@ -171,13 +173,30 @@ impl Store {
                         },
                         etag: None,
                     };
-                    self.create_json(&slice.name(), "a slice", &slice.state)
-                        .await
+                    let name = slice.name();
+                    let created = self.create_json(&name, "a slice", &slice.state).await?;
+                    Ok::<_, Error>(created.is_none().then_some(slice))
                 })
             });
         let mut writes = futures::stream::iter(writes).buffer_unordered(PARALLEL);
+        let mut others = Vec::new();
         while let Some(written) = writes.next().await {
-            written?;
+            others.extend(written?.filter(|_| cut.is_of_a_list));
+        }
+        drop(writes);
+        if !others.is_empty()
+            && let Some(root) = self.root(&record.id, record.run, step).await?
+        {
+            return Ok(root);
+        }
+        for ours in others {
+            let stored = self
+                .slice(&record.id, record.run, step, ours.number)
+                .await?;
+            // Two cuts of different lists must not be mixed: what is in neither's slices would be lost.
+            if stored.state.body != ours.state.body {
+                return Err(Error::Lost { what: "a slice" });
+            }
         }
         let root = Root::new(count, items, now, cut.memo);
         let name = Self::step_blob(&record.id, record.run, step, "root.json");

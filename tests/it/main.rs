@@ -14,6 +14,7 @@ mod kills;
 mod package;
 mod paths;
 mod pump;
+mod search;
 mod shared_archive;
 mod sweep;
 mod test_data;

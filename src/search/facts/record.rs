@@ -58,6 +58,11 @@ fn set<T>(slot: &mut Ranked<T>, rank: u32, value: Option<T>) {
     }
 }
 
+/// The rank of a member of the record itself.
+const ROOT: u32 = 1;
+/// What each layer of JSON inside of a string adds to a rank.
+const NESTED: u32 = 10_000;
+
 #[derive(Default)]
 struct Reader {
     facts: Facts,
@@ -118,7 +123,7 @@ impl Reader {
                 Token::String(string) if !key.is_empty() && string.range.len() <= MAX_VALUE * 8 => {
                     let value = plain(text, &string);
                     let is_custom = is_custom || custom_from.is_some();
-                    let rank = u32::from(nested) * 10_000 + depth;
+                    let rank = u32::from(nested) * NESTED + depth;
                     self.value(&key, &value, rank, is_custom);
                     let is_inside = is_custom || is_properties(&key);
                     if nested < MAX_NESTED && value.len() > 2 && is_json(&value) {
@@ -129,7 +134,7 @@ impl Reader {
                 Token::Scalar(range) if !key.is_empty() => {
                     let value = text.get(range).unwrap_or_default();
                     let is_custom = is_custom || custom_from.is_some();
-                    let rank = u32::from(nested) * 10_000 + depth;
+                    let rank = u32::from(nested) * NESTED + depth;
                     self.value(&key, value, rank, is_custom);
                     key.clear();
                 }
@@ -159,6 +164,8 @@ impl Reader {
         }
         let text = || Some(value.to_owned());
         let uuid = || Uuid::try_parse(value).ok();
+        // What a record says itself; a JSON text in one of its strings says it with less weight.
+        let new_rank = if rank < NESTED { 0 } else { rank };
         match key {
             "userid" => add_user(&mut self.facts.user_ids, value),
             "username" | "useremail" => add_user(&mut self.facts.user_names, value),
@@ -184,11 +191,16 @@ impl Reader {
             "messageid" => set(&mut self.message_id, rank, uuid()),
             "errorid" | "crashid" => set(&mut self.error_id, rank, value.parse().ok()),
             // Legacy objects carry both; the new one is what today's calls take.
-            "newcrashid" => set(&mut self.error_id, 0, value.parse().ok()),
+            "newcrashid" => set(&mut self.error_id, new_rank, value.parse().ok()),
             "errorgroupid" | "crashgroupid" => set(&mut self.group_id, rank, value.parse().ok()),
-            "legacygroupid" => set(&mut self.legacy_group, rank, value.parse().ok()),
-            "legacycrashid" => set(&mut self.legacy_crash, rank, value.parse().ok()),
-            "newcrashgroupid" => set(&mut self.group_id, 0, value.parse().ok()),
+            // Ours, in what was fetched by API: a text inside of a record that looks alike must not name a report to delete.
+            "legacygroupid" if rank <= ROOT => {
+                set(&mut self.legacy_group, rank, value.parse().ok())
+            }
+            "legacycrashid" if rank <= ROOT => {
+                set(&mut self.legacy_crash, rank, value.parse().ok())
+            }
+            "newcrashgroupid" => set(&mut self.group_id, new_rank, value.parse().ok()),
             "attachmentid" => set(&mut self.attachment_id, rank, text()),
             "correlationid" => set(&mut self.correlation_id, rank, uuid()),
             "sessionid" | "sid" => set(&mut self.session_id, rank, uuid()),

@@ -119,6 +119,7 @@ pub(super) async fn cut(
         slices: slices.collect(),
         memo: serde_json::to_value(&memo)
             .map_err(|_error| StageError::permanent("the days of a search cannot be stored"))?,
+        ..Cut::default()
     }))
 }
 

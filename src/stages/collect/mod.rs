@@ -8,6 +8,8 @@ mod document;
 mod fetch;
 mod view;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use self::fetch::{Fetched, fetch};
@@ -81,7 +83,7 @@ pub(super) async fn cut(
     if step == Step::Collect {
         planned(cx, record).await
     } else {
-        unretrieved(cx, record).await
+        unretrieved(cx, record, step).await
     }
 }
 
@@ -110,8 +112,15 @@ async fn planned(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageEr
 }
 
 /// The reports of the ledger that are not yet fetched, of apps whose data is got by API.
-async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageError> {
-    let mut cut = Cut::default();
+async fn unretrieved(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+) -> Result<CutOutcome, StageError> {
+    let mut cut = Cut {
+        is_of_a_list: true,
+        ..Cut::default()
+    };
     let is_asked = !cx.app.config.app_center.retired;
     let setups = setup::load(cx.app, record).await?;
     let apps: Vec<(AppRef, String)> = setups
@@ -133,6 +142,8 @@ async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, Sta
         };
         open += counts.total - counts.retrieved.min(counts.total);
     }
+    // A cut that was killed left slices of a list that others have changed since: they stay as they are.
+    let held = held(cx, record, step, &mut cut).await?;
     // A step has a limited number of slices, so that very many reports make them larger.
     let least = usize::try_from(open / u64::from(MAX_SLICES / 2)).unwrap_or(usize::MAX);
     let size = SLICE.min(cx.app.config.limits.slice_items).max(least + 1);
@@ -144,8 +155,10 @@ async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, Sta
             let page = reports.unretrieved(table, after.as_ref(), PAGE).await?;
             after = page.last().cloned().or(after);
             let is_last = page.is_empty();
-            items.extend(page.into_iter().map(|key| CollectItem {
-                id: key.to_string(),
+            let page = page.into_iter().map(|key| (key.to_string(), key));
+            let page = page.filter(|(id, _)| !held.contains(&(app.clone(), id.clone())));
+            items.extend(page.map(|(id, key)| CollectItem {
+                id,
                 app: app.clone(),
                 app_id: Some(app_id.clone()),
                 group: key.group().clone(),
@@ -165,6 +178,35 @@ async fn unretrieved(cx: Context<'_>, record: &Record) -> Result<CutOutcome, Sta
     Ok(CutOutcome::Cut(cut))
 }
 
+/// What the slices hold that are stored already, each of which takes its place in the cut.
+async fn held(
+    cx: Context<'_>,
+    record: &Record,
+    step: Step,
+    cut: &mut Cut,
+) -> Result<BTreeSet<(AppRef, String)>, StageError> {
+    let store = &cx.app.store;
+    let mut held = BTreeSet::new();
+    for number in 0..MAX_SLICES {
+        let stored = store.slice(&record.id, record.run, step, number).await?;
+        if stored.state.body.is_null() {
+            break;
+        }
+        let items: Items<CollectItem> = stored.body()?;
+        cut.slices.push(SliceInput {
+            items: u64::try_from(items.items.len()).unwrap_or(u64::MAX),
+            ..SliceInput::default()
+        });
+        held.extend(
+            items
+                .items
+                .into_iter()
+                .map(|work| (work.item.app, work.item.id)),
+        );
+    }
+    Ok(held)
+}
+
 fn slice(items: Vec<CollectItem>) -> Result<SliceInput, StageError> {
     let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
     let body = serde_json::to_value(Items::new(items))
@@ -181,11 +223,9 @@ pub(super) async fn run(
     let setups = &setup::load(cx.app, record).await?;
     let client = cx.app.app_center()?;
     let is_of_ledger = slice.step != Step::Collect;
-    acting::act(cx, slice, |item: CollectItem, _attempted| async move {
+    acting::act(cx, slice, |item: CollectItem, _earlier| async move {
         if setup::is_retired(cx.app, setups, &item.app) {
-            return Err(StageError::permanent(
-                "App Center is retired: it was not asked",
-            ));
+            return Err(setup::retired().into());
         }
         Box::pin(collect(cx, client, &item, is_of_ledger)).await
     })

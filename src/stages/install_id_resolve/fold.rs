@@ -205,12 +205,15 @@ impl Findings {
 
     fn take_report(&mut self, hit: &Hit, is_of_app: bool, at: Option<Timestamp>) {
         let report = self.report(hit.error_id.as_ref(), &hit.blob);
+        let is_ours = names::is_collected(&hit.blob) || hit.blob.starts_with(LISTED);
         if names::is_collected(&hit.blob) {
             report.collected.insert(hit.blob.clone());
-        } else if !hit.blob.starts_with(LISTED) {
+        } else if !is_ours {
             report.blobs.insert(hit.blob.clone());
         }
-        report.legacy = report.legacy.take().or_else(|| hit.legacy.clone());
+        // The archive has no such IDs: what looks like them there is text.
+        let legacy = hit.legacy.clone().filter(|_| is_ours);
+        report.legacy = report.legacy.take().or(legacy);
         report.learn_id(hit.error_id.clone());
         report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
         report.install = hit.install.or(report.install);

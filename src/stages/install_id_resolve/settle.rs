@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::found;
 use crate::domain::{AppRef, ErrorId, InstallId};
 use crate::stages::planned::read_plan;
-use crate::stages::{Context, Outcome, StageError, setup};
+use crate::stages::{Context, Outcome, StageError, inventory, setup};
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::{Record, Step};
 
@@ -77,10 +77,14 @@ pub(crate) async fn run(
         .values()
         .map(|coverage| coverage.unreadable.len() + coverage.not_searched.len())
         .sum();
+    let relisted = inventory::load(cx, record, Step::Relist).await?;
+    let is_unlisted = relisted.iter().any(|it| !it.is_whole());
+    let unread = (unread > 0)
+        .then(|| format!("{unread} days, blobs or parts could not be searched after the block"));
+    let unlisted = is_unlisted
+        .then(|| "crashes and errors could not all be listed by API after the block".to_owned());
     let mut arrivals = Arrivals {
-        failed: (unread > 0).then(|| {
-            format!("{unread} days, blobs or parts could not be searched after the block")
-        }),
+        failed: unread.or(unlisted),
         ..Arrivals::default()
     };
     let known_guids: HashSet<uuid::Uuid> = plan

@@ -53,7 +53,8 @@ async fn groups(
 ) -> Result<(), StageError> {
     let start = inventory.start.unwrap_or(cx.now());
     let mut pages = client.error_groups(app, start, ErrorKind::All)?;
-    if let Some(cursor) = inventory.cursor.take() {
+    // It stays until there is a next page: an error must not begin the list anew.
+    if let Some(cursor) = inventory.cursor.clone() {
         pages = pages.resume(cursor);
     }
     // A 404 is believed when it is said twice: one that passes must not decide which API is asked.
@@ -70,9 +71,17 @@ async fn groups(
             return Ok(());
         }
         Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
-        Err(Error::Gone | Error::Rejected { .. }) => {
+        Err(Error::Gone | Error::Rejected { .. }) if inventory.seen.is_empty() => {
             inventory.is_legacy_only = true;
             go_to(inventory, Phase::LegacyGroups);
+            return Ok(());
+        }
+        // In the middle of a list it says nothing of the API, and what is listed so far is worth its reports.
+        Err(error @ (Error::Gone | Error::Rejected { .. })) => {
+            inventory
+                .exceptions
+                .push(format!("the list of crashes and errors broke off: {error}"));
+            go_to(inventory, Phase::Reports);
             return Ok(());
         }
         Err(error) => return Err(error.into()),
@@ -170,7 +179,7 @@ async fn legacy_groups(
     inventory: &mut Inventory,
 ) -> Result<(), StageError> {
     let mut pages = client.crash_groups(app)?;
-    if let Some(cursor) = inventory.cursor.take() {
+    if let Some(cursor) = inventory.cursor.clone() {
         pages = pages.resume(cursor);
     }
     let page = match twice(&mut pages).await {
@@ -180,7 +189,11 @@ async fn legacy_groups(
             return Ok(());
         }
         Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => {
-            if inventory.is_legacy_only {
+            if inventory.cursor.is_some() {
+                inventory
+                    .exceptions
+                    .push("the legacy list of crashes broke off before its end".to_owned());
+            } else if inventory.is_legacy_only {
                 inventory.exceptions.push(
                     "App Center has neither the current nor the legacy list of crashes and errors"
                         .to_owned(),

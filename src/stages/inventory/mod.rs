@@ -64,6 +64,14 @@ pub struct Inventory {
     pub exceptions: Vec<String>,
 }
 
+impl Inventory {
+    /// Whether all was listed that there is.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.phase == Phase::Done && self.exceptions.is_empty()
+    }
+}
+
 /// What is being listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -41,6 +41,9 @@ pub struct TestExport {
     /// How many of them were fetched.
     #[serde(default)]
     pub fetched: usize,
+    /// How often the next one failed for a reason that may pass.
+    #[serde(default)]
+    pub tries: u32,
     /// What was stored.
     #[serde(default)]
     pub files: Vec<TestFile>,
@@ -133,10 +136,21 @@ pub(super) async fn run(
         export.phase = Phase::Done;
     }
     while export.phase != Phase::Done {
+        let before = (export.phase, export.fetched, export.files.len());
         let advanced = Box::pin(advance(cx, record, slice, &app, &mut export)).await;
+        let is_progress = before != (export.phase, export.fetched, export.files.len());
         // What was fetched before an error is not fetched again.
         slice.set_body(&export)?;
-        advanced?;
+        if let Err(error) = advanced {
+            // One part that is never to be had must not keep the others from being asked for.
+            if export.phase != Phase::Parts || !parts::skip(&mut export, &error) {
+                slice.set_body(&export)?;
+                return Err(error);
+            }
+        } else if !is_progress {
+            return Ok(Outcome::Continue);
+        }
+        slice.set_body(&export)?;
         slice.state.tries = 0;
         slice.state.failing_since = None;
         cx.app.store.save_slice(slice).await?;

@@ -9,7 +9,7 @@ use super::{DATA, TestExport, TestFile, absent};
 use crate::appcenter::{Client, Error, Location, TestLink, TestPart, TestScope};
 use crate::domain::AppRef;
 use crate::stages::planned::sha256;
-use crate::stages::{Context, StageError};
+use crate::stages::{Context, StageError, Wait};
 use crate::work::{Slice, names};
 use crate::workflow::Record;
 
@@ -17,6 +17,12 @@ use crate::workflow::Record;
 const MAX_PARTS: usize = 1_000;
 /// Most files of one app.
 const MAX_FILES: usize = 20_000;
+/// How often a part is asked for that fails for a reason that may pass.
+const MAX_TRIES: u32 = 6;
+/// What the account's data is called where it could not be had.
+const ACCOUNT: &str = "the account's data of App Center Test";
+/// What a file is called where it could not be had.
+const FILE: &str = "a file of App Center Test";
 /// Longest file, in bytes: a package takes no longer one.
 const MAX_FILE: u64 = 1024 * 1024 * 1024;
 /// How deep a part's objects are looked into.
@@ -39,9 +45,11 @@ impl Folder {
         format!("{}{number:05}.json", self.prefix)
     }
 
-    /// By its address without the signature: one file, however many parts name it.
+    /// By its address, without a signature that is new each time: one file, however many parts name it.
     fn file(&self, address: &str) -> String {
-        let place = address.split(['?', '#']).next().unwrap_or_default();
+        let (place, query) = address.split_once('?').unwrap_or((address, ""));
+        let is_signed = query.split(['&', '#']).any(|it| it.starts_with("sig="));
+        let place = if is_signed { place } else { address };
         let hash = sha256(place.as_bytes());
         format!("{}{}", self.prefix, hash.get(..32).unwrap_or_default())
     }
@@ -66,6 +74,11 @@ pub(super) async fn index(
                     Err(error) => export.miss(DATA, error.to_string()),
                 }
             }
+        }
+        // The token may see the app and nothing of the account; nobody is waited for because of that.
+        Err(error @ (Error::Unauthorized(_) | Error::Forbidden(_))) if of == TestScope::Account => {
+            export.miss(ACCOUNT, error.to_string());
+            return Ok(());
         }
         Err(error) => {
             let reason = absent(client, app, error).await?;
@@ -105,34 +118,38 @@ pub(super) async fn next(
     let bytes = match twice(client, app, &part).await {
         Ok(bytes) => bytes,
         Err(error) => {
-            let reason = absent(client, app, error).await?;
-            export.miss(DATA, reason);
+            let is_refused = matches!(error, Error::Unauthorized(_) | Error::Forbidden(_));
+            if part.is_of_account() && is_refused {
+                export.miss(ACCOUNT, error.to_string());
+            } else {
+                let reason = absent(client, app, error).await?;
+                export.miss(DATA, reason);
+            }
             export.fetched += 1;
+            export.tries = 0;
             return Ok(true);
         }
     };
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|_error| StageError::retry("App Center's test data is not JSON"))?;
-    // Nothing of this part is in the export's state until all of it is.
-    let mut files: Vec<TestFile> = Vec::new();
-    let mut followed = TestExport::default();
     for link in links(&value) {
         match client.test_link(app, link.address) {
-            Ok(TestLink::Part(part)) => followed.parts.push(part),
-            Ok(TestLink::File(_)) if export.files.len() + files.len() >= MAX_FILES => {
-                followed.miss(DATA, format!("there are more than {MAX_FILES} files"));
-            }
+            Ok(TestLink::Part(part)) => add(export, part),
             Ok(TestLink::File(location)) => {
                 let blob = folder.file(link.address);
-                if export.files.iter().chain(&files).any(|it| it.blob == blob) {
+                if export.files.iter().any(|it| it.blob == blob) {
                     continue;
                 }
-                if cx.is_out_of_time() && !files.is_empty() {
-                    // This part comes once more; what is stored of it is not fetched again.
+                if export.files.len() >= MAX_FILES {
+                    export.miss(DATA, format!("there are more than {MAX_FILES} files"));
+                    break;
+                }
+                if cx.is_out_of_time() {
+                    // This part comes once more; the files that it stored are known by then.
                     return Ok(true);
                 }
                 match store(cx, client, &location, &blob).await {
-                    Ok(()) => files.push(TestFile {
+                    Ok(()) => export.files.push(TestFile {
                         blob,
                         name: link.name(part.name()),
                         operation: part.operation().to_owned(),
@@ -140,11 +157,11 @@ pub(super) async fn next(
                     Err(Fault::Stage(error)) => return Err(error),
                     Err(Fault::Call(error)) => {
                         let reason = absent(client, app, error).await?;
-                        followed.miss("a file of App Center Test", reason);
+                        export.miss(FILE, reason);
                     }
                 }
             }
-            Err(error) => followed.miss("a file of App Center Test", error.to_string()),
+            Err(error) => export.miss(FILE, error.to_string()),
         }
     }
     let blob = folder.part(number);
@@ -157,15 +174,28 @@ pub(super) async fn next(
         name: format!("{}.json", part.name()),
         operation: part.operation().to_owned(),
     });
-    export.files.append(&mut files);
-    for part in followed.parts {
-        add(export, part);
-    }
-    for missing in followed.missing {
-        export.miss(&missing.what, missing.reason);
-    }
     export.fetched += 1;
+    export.tries = 0;
     Ok(true)
+}
+
+/// Counts a failure of the next part that may pass; whether it is left out now.
+pub(super) fn skip(export: &mut TestExport, error: &StageError) -> bool {
+    let StageError::Retry {
+        reason,
+        wait: Wait::Backoff | Wait::NotBefore(_),
+    } = error
+    else {
+        return false;
+    };
+    export.tries += 1;
+    if export.tries < MAX_TRIES {
+        return false;
+    }
+    export.miss(DATA, reason.clone());
+    export.fetched += 1;
+    export.tries = 0;
+    true
 }
 
 /// A 404 to a part is believed when it is said twice.

@@ -8,11 +8,6 @@ const LIMIT: usize = 500;
 /// Files that may be longer, how long, and why.
 const LONG: &[(&str, usize, &str)] = &[
     (
-        "src/cli/search.rs",
-        700,
-        "one command from arguments to lines, with its tests",
-    ),
-    (
         "src/host/dispatch.rs",
         600,
         "the one place that sends, to be read in one piece",

@@ -1,0 +1,223 @@
+//! One search over all paths of the command line.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::people::People;
+use super::progress::Progress;
+use super::{container, say};
+use crate::search::{Options, Scan, Summary, Unsearched};
+
+/// How much of a file is read at once.
+const CHUNK: usize = 1 << 20;
+/// How deep folders are entered.
+const MAX_FOLDERS: usize = 100;
+
+/// One run over all paths.
+pub(super) struct Run<'a> {
+    people: &'a People,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    progress: Progress,
+    buffer: Vec<u8>,
+    pub(super) bytes: u64,
+    pub(super) records: u64,
+    pub(super) matches: u64,
+    pub(super) is_incomplete: bool,
+    pub(super) is_out_broken: bool,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        people: &'a People,
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            people,
+            out,
+            err,
+            progress,
+            buffer: vec![0; CHUNK],
+            bytes: 0,
+            records: 0,
+            matches: 0,
+            is_incomplete: false,
+            is_out_broken: false,
+        }
+    }
+
+    /// Searches a path of the command line.
+    pub(super) fn path(&mut self, path: &Path) {
+        let shown = path.to_string_lossy().into_owned();
+        if shown.starts_with("https://") || shown.starts_with("http://") {
+            return container::search(self, &shown);
+        }
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                self.folder(path, shown.trim_end_matches(['/', '\\']), 0);
+            }
+            Ok(_) => self.file(path, &shown.replace(std::path::MAIN_SEPARATOR, "/")),
+            Err(error) => self.unread(&shown, &error.to_string()),
+        }
+    }
+
+    /// Searches a folder, in the order of names.
+    fn folder(&mut self, path: &Path, name: &str, depth: usize) {
+        if depth >= MAX_FOLDERS {
+            return self.unread(name, "is too deep a folder");
+        }
+        let mut entries = Vec::new();
+        match fs::read_dir(path) {
+            Ok(found) => {
+                for entry in found {
+                    match entry {
+                        Ok(entry) => entries.push(entry),
+                        Err(error) => self.unread(name, &error.to_string()),
+                    }
+                }
+            }
+            Err(error) => return self.unread(name, &error.to_string()),
+        }
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            match fs::metadata(&path) {
+                // A link to a folder may lead in circles.
+                Ok(metadata) if metadata.is_dir() && is_link => {
+                    self.unread(&name, "is a link to a folder, which is not followed");
+                }
+                Ok(metadata) if metadata.is_dir() => self.folder(&path, &name, depth + 1),
+                Ok(metadata) if metadata.is_file() => self.file(&path, &name),
+                Ok(_) => self.unread(&name, "is neither a file nor a folder"),
+                Err(error) => self.unread(&name, &error.to_string()),
+            }
+            if self.is_out_broken {
+                return;
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, name: &str) {
+        if self.is_out_broken {
+            return;
+        }
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) => return self.unread(name, &error.to_string()),
+        };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut blob = self.blob(name);
+        let problem = loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(length) => {
+                    let chunk = buffer.get(..length).unwrap_or_default();
+                    if blob.push(chunk).is_break() {
+                        break None;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        let end = blob.finish();
+        self.buffer = buffer;
+        self.note(name, end, problem);
+    }
+
+    /// Begins to search a blob, whatever it lies in.
+    pub(super) fn blob<'r>(&'r mut self, name: &'r str) -> Blob<'r> {
+        Blob {
+            scan: self.people.searcher.scan(Options {
+                path: Some(name),
+                ..Options::default()
+            }),
+            lines: Lines {
+                people: self.people,
+                out: self.out,
+                blob: name,
+                error: None,
+            },
+        }
+    }
+
+    /// Takes down how a blob ended.
+    pub(super) fn note(&mut self, name: &str, end: End, problem: Option<String>) {
+        let End { summary, broken } = end;
+        self.bytes += summary.bytes;
+        self.records += summary.records;
+        self.matches += summary.matches;
+        self.progress.blob(self.bytes, self.matches);
+        if let Some(problem) = problem {
+            self.unread(name, &problem);
+        }
+        if let Some(error) = broken {
+            self.is_out_broken = true;
+            self.unread("stdout", &error.to_string());
+        }
+        for missed in &summary.not_searched {
+            self.say(&format!("{name}: {missed}"));
+            self.is_incomplete |= missed.what != Unsearched::Hits;
+        }
+        if summary.not_searched_more > 0 {
+            let more = summary.not_searched_more;
+            self.unread(name, &format!("and {more} more not searched"));
+        }
+    }
+
+    /// Says that something could not be read. The rest is searched.
+    pub(super) fn unread(&mut self, name: &str, why: &str) {
+        self.is_incomplete = true;
+        self.say(&format!("{name}: {why}"));
+    }
+
+    /// Writes a line to stderr, above the progress.
+    pub(super) fn say(&mut self, line: &str) {
+        let Self { progress, err, .. } = self;
+        progress.aside(|| say(*err, line));
+    }
+
+    /// Ends the run: what is buffered goes out, and the progress goes away.
+    pub(super) fn end(&mut self) {
+        self.progress.end();
+        if self.out.flush().is_err() {
+            self.unread("stdout", "cannot be written");
+        }
+    }
+}
+
+/// One blob that is being searched.
+pub(super) struct Blob<'r> {
+    scan: Scan<'r>,
+    lines: Lines<'r>,
+}
+
+/// How the search of a blob ended.
+pub(super) struct End {
+    summary: Summary,
+    /// Why the output could not be written.
+    broken: Option<io::Error>,
+}
+
+impl Blob<'_> {
+    /// Takes the next bytes; `Break` when the output cannot be written.
+    pub(super) fn push(&mut self, chunk: &[u8]) -> ControlFlow<()> {
+        self.scan.push(chunk, &mut self.lines)
+    }
+
+    pub(super) fn finish(self) -> End {
+        let Self { scan, mut lines } = self;
+        let summary = scan.finish(&mut lines);
+        End {
+            summary,
+            broken: lines.error,
+        }
+    }
+}
