@@ -1,7 +1,5 @@
 //! How a blob is made up, by its beginning.
 
-use memchr::memchr2;
-
 use super::json::{Lexer, Token};
 
 /// What the blob as a whole is.
@@ -65,12 +63,8 @@ fn first_value_end(body: &[u8]) -> Option<usize> {
             }
             b'"' => {
                 at += 1;
-                loop {
-                    at += memchr2(b'"', b'\\', body.get(at..)?)?;
-                    if body.get(at) == Some(&b'"') {
-                        break;
-                    }
-                    at += 2;
+                while let Some(byte) = body.get(at).filter(|byte| **byte != b'"') {
+                    at += 1 + usize::from(*byte == b'\\');
                 }
             }
             _ => {}
