@@ -13,25 +13,19 @@ const SMALL: &str = include_str!("../scenarios/small.toml");
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_a_budget() -> anyhow::Result<()> {
     let mut pump = Pump::start(World::parse(SMALL)?).await?;
-    pump.set("APPCENTER_RATE_BUDGET", "20/5s");
+    // So few calls in so long that a slow machine has to wait for them, too.
+    pump.set("APPCENTER_RATE_BUDGET", "20/20s");
     // The clock must not be moved on: the budget's windows are real time here.
     let pump = pump.patient();
     let export = pump.sim.world(|world| world.request("export").cloned());
     let document = export.expect("the world has it").document;
     let disturb = Disturb::nothing();
-    let mut ids = Vec::new();
-    for n in 0..2 {
-        let mut document = document.clone();
-        document["reference"] = format!("BUDGET-{n}").into();
-        ids.push(pump.submit(&document, &disturb).await?);
-    }
+    let id = pump.submit(&document, &disturb).await?;
     // Two drives work on the same queues, each with an application of its own.
     let throttled = async {
         let app = pump.app(Disturb::nothing().probe)?;
         loop {
-            for id in &ids {
-                let status = requests::status(Context::new(&app), id).await;
-                let Ok(status) = status else { continue };
+            if let Ok(status) = requests::status(Context::new(&app), &id).await {
                 let status = serde_json::to_value(status)?;
                 let text = status.to_string();
                 if text.contains("budget of API calls is used up until") {
@@ -42,8 +36,8 @@ async fn two_processes_share_a_budget() -> anyhow::Result<()> {
         }
     };
     let (one, two, seen) = tokio::join!(
-        pump.drive(&ids[0], &disturb),
-        pump.drive(&ids[1], &disturb),
+        pump.drive(&id, &disturb),
+        pump.drive(&id, &disturb),
         tokio::time::timeout(Duration::from_secs(90), throttled),
     );
     assert_eq!(one?.status, Status::Completed);
@@ -53,7 +47,7 @@ async fn two_processes_share_a_budget() -> anyhow::Result<()> {
         "the wait was never in the status"
     );
     let audit = pump.sim.audit();
-    let most = audit.max_calls_in_window(Duration::from_secs(5));
+    let most = audit.max_calls_in_window(Duration::from_secs(20));
     assert!(most <= 20, "{most} calls in a window");
     assert!(audit.api_calls().count() > 20, "it had to wait");
     Ok(())
