@@ -37,7 +37,7 @@ impl Pass<'_, '_> {
             };
             self.backslash_layers = self.backslash_layers.max(layers);
         }
-        for letter in positions(escaped & here.alnum) {
+        for letter in positions(escaped & here.token) {
             match view.get(at + letter) {
                 Some(b'u' | b'x')
                     if hex_escape_at(view, (at + letter).checked_sub(1)?).is_some() =>
@@ -64,7 +64,7 @@ impl Pass<'_, '_> {
             }
         }
         // `\/` does not interrupt base64.
-        for slash in positions(escaped & here.plus_slash) {
+        for slash in positions(escaped & here.sign) {
             if view.get(at + slash) == Some(&b'/') && self.base64_before(at + slash) {
                 return None;
             }
@@ -127,21 +127,21 @@ impl Pass<'_, '_> {
         next: &Masks,
         unescaped: u64,
     ) -> bool {
-        let digits = here.base64();
-        let next_digits = next.base64();
+        let digits = here.base64;
+        let next_digits = next.base64;
         let long = low_half(runs_of(both(digits, next_digits), 4));
         if long == 0 {
             return false;
         }
-        let mut starts = long & (!after(before.base64(), digits, 1) | unescaped);
+        let mut starts = long & (!after(before.base64, digits, 1) | unescaped);
         // Behind a sign that separates words a piece may begin, which ends with the next such sign.
         let behind_hyphen = long & after(before.hyphen, here.hyphen, 1);
         if behind_hyphen != 0 {
             let plain = both(digits & !here.hyphen, next_digits & !next.hyphen);
             starts |= behind_hyphen & low_half(runs_of(plain, 4));
         }
-        let signs = here.underscore | here.plus_slash;
-        let signs_before = before.underscore | before.plus_slash;
+        let signs = here.sign;
+        let signs_before = before.sign;
         for place in positions(long & after(signs_before, signs, 1)) {
             if self.is_piece(at + place) {
                 starts |= 1 << place;

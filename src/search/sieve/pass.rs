@@ -144,9 +144,9 @@ impl<'v, 's> Pass<'v, 's> {
             return true;
         }
         if here.heads != 0 {
-            let token = here.token();
-            let next_token = next.token();
-            let starts = here.heads & token & (!after(before.token(), token, 1) | unescaped);
+            let token = here.token;
+            let next_token = next.token;
+            let starts = here.heads & token & (!after(before.token, token, 1) | unescaped);
             for start in positions(starts) {
                 let length = run_length(token, next_token, start);
                 if needles.tokens.has(view, at + start, length) {
