@@ -1,5 +1,6 @@
 //! The engine as a whole: every case as one slice, in chunks of one byte and in chunks of any size, with equal results.
 
+mod corpus;
 mod encode;
 mod layouts;
 mod limits;
