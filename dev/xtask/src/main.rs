@@ -5,7 +5,7 @@
 //! | `demo` | the main job from end to end, over real storage and a simulated App Center |
 //! | `test` | every test, then the short forms of the long runs |
 //! | `soak kills`, `large`, `budget` | long runs: a handler that is killed, a large request, the API budget |
-//! | `bench handler` | figures of the handler |
+//! | `bench handler`, `search` | figures of the handler and of the search engine |
 //! | `package` | the app as Azure takes it, in a zip |
 //! | `check-api` | a checker of App Center's API, run against the simulator |
 //!

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::load::{self, Latencies};
+use super::machine;
 use crate::cargo::{Profile, given_or_built};
 use crate::run::program;
 use crate::soak::memory;
@@ -262,18 +263,4 @@ impl Running {
     fn memory(&self, what: &str) -> anyhow::Result<f64> {
         memory(self.process.id().context("the handler has ended")?, what)
     }
-}
-
-/// What the figures were measured on.
-fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map_or("an unknown processor", |(_, model)| model.trim());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    format!("{model}, {cores} cores, load {load} before the measurement")
 }

@@ -2,6 +2,7 @@
 
 mod handler;
 mod load;
+mod search;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,8 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// The handler's start, the latency of empty invocations, its memory.
     Handler(handler::Options),
+    /// The search engine beside ripgrep, jq and a Python script; with `--memory` its memory.
+    Search(search::Options),
 }
 
 /// Measures.
@@ -21,6 +24,21 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Handler(options) => Box::pin(handler::run(options)).await?,
+        Command::Search(options) => Box::pin(search::run(options)).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the figures were measured on.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("an unknown processor", |(_, model)| model.trim());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("{model}, {cores} cores, load {load} before the measurement")
 }

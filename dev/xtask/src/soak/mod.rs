@@ -76,7 +76,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     clippy::disallowed_methods,
     reason = "what is measured here happens in real time, in other processes"
 )]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
