@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::found;
-use crate::domain::{AppRef, ErrorId, InstallId};
+use crate::domain::{AppRef, ErrorId, Include, InstallId};
 use crate::stages::planned::read_plan;
 use crate::stages::{Context, Outcome, StageError, inventory, setup};
 use crate::work::{Slice, SliceEnd};
@@ -93,7 +93,16 @@ pub(crate) async fn run(
         .filter_map(|known| known.error_id.guid())
         .collect();
     let mut arrived_guids = HashSet::new();
-    for (app, findings) in found.apps {
+    // What the request did not ask for is in no plan, and has not arrived after one.
+    let diagnostics = record.include.contains(&Include::Diagnostics);
+    let is_of_people = diagnostics || record.include.contains(&Include::Analytics);
+    for (app, mut findings) in found.apps {
+        if !diagnostics {
+            findings.reports.clear();
+        }
+        if !is_of_people {
+            findings.installs.clear();
+        }
         for report in findings.reports.values() {
             let is_known = report.error_id.as_ref().is_some_and(|id| {
                 known_reports.contains(&(&app, id))

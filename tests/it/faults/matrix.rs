@@ -30,9 +30,9 @@ const fn scene(world: &'static str, request: &'static str, setup: Setup) -> Scen
 }
 
 /// An erasure with given installs, one with unknown installs, and an export: of reports that the archive tells, of reports
-/// that only App Center can attribute, and of reports that are got by API; and both of test data. The first scene has the product make the export
+/// that only App Center can attribute, and of reports that are got by API. The first scene has the product make the export
 /// configuration, the last has it look in the next places.
-const SCENES: [Scene; 12] = [
+const SCENES: [Scene; 10] = [
     scene(SMALL, "known", Setup::ToConfigure),
     scene(SMALL, "known", Setup::Exported),
     scene(SMALL, "delete", Setup::Exported),
@@ -42,8 +42,6 @@ const SCENES: [Scene; 12] = [
     scene(LOST, "export", Setup::Exported),
     scene(SMALL, "delete", Setup::ByApi),
     scene(SMALL, "export", Setup::ByApi),
-    scene(SMALL, "export-tests", Setup::Exported),
-    scene(SMALL, "delete-tests", Setup::Exported),
     Scene {
         missing: NO_PLACES,
         ..scene(SMALL, "export", Setup::Exported)
