@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,6 +14,8 @@ use super::statement::{Dialect, Parameter, Row, Statement, Value};
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(10);
+/// How soon a ledger that is in use is opened again.
+const AGAIN: Duration = Duration::from_millis(20);
 /// Statements that stay prepared: those of a few apps.
 const PREPARED: usize = 64;
 
@@ -65,10 +67,30 @@ fn open(path: &Path) -> Result<Connection, Failure> {
         connection.set_prepared_statement_cache_capacity(PREPARED);
         // Readers do not wait for a writer, nor it for them. What was answered is on the disk (`synchronous` stays full):
         // a stage counts on it.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+        }
         Ok(connection)
     };
-    open().map_err(|error| failure(&error))
+    // A change of the journal is refused at once while another process uses the file: `busy_timeout` does not hold for it
+    // (https://sqlite.org/c3ref/busy_handler.html). The first processes to open a new ledger meet there.
+    let until = Instant::now() + BUSY;
+    loop {
+        match open() {
+            Err(error) if is_busy(&error) && Instant::now() < until => {
+                std::thread::sleep(AGAIN);
+            }
+            ended => return ended.map_err(|error| failure(&error)),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 fn perform(
