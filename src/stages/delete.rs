@@ -4,13 +4,15 @@
 //! it then means `deleted` when an earlier attempt of ours may have done it, and `already_gone` when none did.
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::acting::{self, Earlier, Fate, Fated, Undone};
 use super::gate::StepGate;
+use super::inventory::{self, Inventory};
 use super::planned::read_plan;
 use super::setup;
-use super::{Context, CutOutcome, Outcome, StageError, collect, inventory};
+use super::{Context, CutOutcome, Outcome, StageError, collect};
 use crate::appcenter::{Client, Deleted, Error, Gate, Gone};
 use crate::domain::plan::Plan;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
@@ -94,7 +96,7 @@ pub(super) async fn run(
     slice: &mut Slice,
 ) -> Result<Outcome, StageError> {
     let setups = &setup::load(cx.app, record).await?;
-    let listed = &inventory::load(cx, record, Step::Inventory).await?;
+    let listed = &Listed::new(cx, record);
     let client = cx.app.app_center()?;
     let gate = StepGate::new(cx, slice);
     let gate = &gate;
@@ -106,9 +108,7 @@ pub(super) async fn run(
         let calls = Calls { client, app, gate };
         match &item.what {
             What::Report(report) => {
-                let mut of_app = listed.iter().filter(|it| it.app.as_ref() == Some(app));
-                let is_legacy_only = of_app.any(|it| it.is_legacy_only);
-                let fated = delete(calls, report, &earlier, is_legacy_only).await?;
+                let fated = delete(calls, report, &earlier, listed).await?;
                 // Our own copy goes with it: what is erased there must not be found here.
                 if !matches!(fated.0, Fate::Failed(_)) {
                     collect::remove(cx, &report.collected).await?;
@@ -129,11 +129,36 @@ struct Calls<'a> {
     gate: &'a dyn Gate,
 }
 
+/// What was listed by API of the request's apps: read at the first 404, since nothing else asks for it.
+struct Listed<'a> {
+    cx: Context<'a>,
+    record: &'a Record,
+    inventories: OnceCell<Vec<Inventory>>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(cx: Context<'a>, record: &'a Record) -> Self {
+        Self {
+            cx,
+            record,
+            inventories: OnceCell::new(),
+        }
+    }
+
+    /// Whether only the legacy API lists the app's reports.
+    async fn is_legacy_only(&self, app: &AppRef) -> Result<bool, StageError> {
+        let load = || inventory::load(self.cx, self.record, Step::Inventory);
+        let inventories = self.inventories.get_or_try_init(load).await?;
+        let mut of_app = inventories.iter().filter(|it| it.app.as_ref() == Some(app));
+        Ok(of_app.any(|it| it.is_legacy_only))
+    }
+}
+
 async fn delete(
     calls: Calls<'_>,
     report: &Report,
     earlier: &Earlier,
-    is_legacy_only: bool,
+    listed: &Listed<'_>,
 ) -> Fated {
     let Calls { client, app, gate } = calls;
     let Report { group, error, .. } = report;
@@ -148,7 +173,7 @@ async fn delete(
             by_legacy(calls, group, crash, earlier).await
         }
         (Err(Error::NotFound(_) | Error::NotFoundAgain(_) | Error::Gone), None)
-            if is_legacy_only =>
+            if listed.is_legacy_only(app).await? =>
         {
             Err(StageError::permanent(
                 "only the legacy API lists the app's reports, and what it calls this one is not known",

@@ -8,14 +8,14 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::setup::{AppSetup, ExportState, Path, Remembered, recall, remember};
-use super::{Context, CutOutcome, Outcome, StageError, not_known, retirement};
+use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
 use crate::appcenter::{
     Client, Error, ExportConfiguration, ExportState as State, ExportStorage, ExportTarget,
     ExportType,
 };
 use crate::config;
 use crate::domain::AppRef;
-use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::work::{Slice, SliceEnd};
 use crate::workflow::Record;
 
 /// How often a pending export is looked at.
@@ -25,19 +25,10 @@ const LEAVES_OUT: &str = "the export leaves out crashes, errors or attachments";
 
 /// One slice an app.
 pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
-    let slices = record.apps.iter().map(|app| {
-        let setup = AppSetup {
-            app: Some(app.clone()),
-            ..AppSetup::default()
-        };
-        let body = serde_json::to_value(setup)
-            .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
-        Ok(SliceInput { items: 1, body })
-    });
-    Ok(CutOutcome::Cut(Cut {
-        slices: slices.collect::<Result<_, StageError>>()?,
-        ..Cut::default()
-    }))
+    cut_by_app(record, |app| AppSetup {
+        app: Some(app.clone()),
+        ..AppSetup::default()
+    })
 }
 
 /// Sets up one app.

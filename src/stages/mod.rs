@@ -262,6 +262,22 @@ pub async fn cut(cx: Context<'_>, record: &Record, step: Step) -> Result<CutOutc
     }
 }
 
+/// One slice for each app of a request; `body` is what it begins with.
+fn cut_by_app<T: serde::Serialize>(
+    record: &Record,
+    body: impl Fn(&AppRef) -> T,
+) -> Result<CutOutcome, StageError> {
+    let slices = record.apps.iter().map(|app| {
+        let body = serde_json::to_value(body(app))
+            .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
+        Ok(work::SliceInput { items: 1, body })
+    });
+    Ok(CutOutcome::Cut(Cut {
+        slices: slices.collect::<Result<_, StageError>>()?,
+        ..Cut::default()
+    }))
+}
+
 /// Works on one slice until it is over, waits, or time is up.
 ///
 /// # Errors

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::setup;
-use super::{Context, CutOutcome, Outcome, StageError, not_known};
+use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known};
 use crate::appcenter::{Client, Error, TestPart, TestScope};
 use crate::domain::plan::{Action, TestRunItem, item_id};
 use crate::domain::{AppRef, Kind};
-use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::work::{Slice, SliceEnd};
 use crate::workflow::{Record, Step};
 
 /// Why a run is held.
@@ -101,19 +101,10 @@ impl TestExport {
 
 /// One slice an app.
 pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
-    let slices = record.apps.iter().map(|app| {
-        let export = TestExport {
-            app: Some(app.clone()),
-            ..TestExport::default()
-        };
-        let body = serde_json::to_value(export)
-            .map_err(|_error| StageError::permanent("an app cannot be stored"))?;
-        Ok(SliceInput { items: 1, body })
-    });
-    Ok(CutOutcome::Cut(Cut {
-        slices: slices.collect::<Result<_, StageError>>()?,
-        ..Cut::default()
-    }))
+    cut_by_app(record, |app| TestExport {
+        app: Some(app.clone()),
+        ..TestExport::default()
+    })
 }
 
 /// Gets what there is of one app.

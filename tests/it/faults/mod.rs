@@ -66,7 +66,11 @@ async fn package(pump: &Pump, record: &Record) -> anyhow::Result<BTreeMap<String
         let name = file.name()?.into_owned();
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
-        if !matches!(name.as_str(), "index.html" | "manifest.json") {
+        // The documents that tell of files of App Center Test name the port of the simulator.
+        let is_of_run = matches!(name.as_str(), "index.html" | "manifest.json")
+            || name.ends_with("/test/fileSetFiles.json")
+            || name.ends_with("/test/testRuns.json");
+        if !is_of_run {
             files.insert(name, planned::sha256(&content));
         }
     }
