@@ -7,11 +7,13 @@ use appcenter_dsr::workflow::{Record, Status};
 use futures::StreamExt as _;
 
 use crate::faults::world;
-use crate::pump::{Disturb, KillAt, Pump};
+use crate::pump::{Disturb, KillAt, Place, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
 /// Runs at once.
 const PARALLEL: usize = 6;
+/// Kills in one run.
+const KILLS: usize = 4;
 /// Of so many places one is tried in a test run, beside one of each kind; 1 tries them all, in about ten minutes.
 const STRIDE: usize = 11;
 /// The steps that only a run by API takes, and what they store.
@@ -63,7 +65,7 @@ async fn run(name: &str, source: Source, disturb: &Disturb) -> anyhow::Result<(P
 /// Every `stride`-th place, beginning at one that the number of writes decides, so that all are tried as the code
 /// changes; each kind of write, before it and after it; and of each step each kind, before it or after it in turn: after a
 /// write is for most of them before the next.
-fn places(writes: &[String], stride: usize) -> BTreeSet<(usize, bool)> {
+fn places(writes: &[String], stride: usize) -> BTreeSet<Place> {
     let all = (0..writes.len()).flat_map(|nth| [(nth, false), (nth, true)]);
     let mut places: BTreeSet<_> = all.skip(writes.len() % stride).step_by(stride).collect();
     let kinds = |kind: fn(&str) -> &str| {
@@ -97,9 +99,9 @@ async fn killed_everywhere(
     (stride, steps): (usize, &[&str]),
 ) -> anyhow::Result<()> {
     let undisturbed = Disturb::nothing();
-    let (_pump, record) = run(name, source, &undisturbed).await?;
+    let (_pump, record) = Box::pin(run(name, source, &undisturbed)).await?;
     assert_eq!(record.status, expected, "{:?}", record.exceptions);
-    let exceptions = record.exceptions;
+    let end = (expected, record.exceptions);
     let writes = undisturbed.probe.names();
     assert!(writes.len() > 40, "only {} writes", writes.len());
     let mut places = places(&writes, stride);
@@ -109,42 +111,70 @@ async fn killed_everywhere(
     }
     assert!(places.len() > 8, "only {} places", places.len());
     let number = places.len();
-    let runs = places.into_iter().map(|(nth, done)| {
-        let exceptions = exceptions.clone();
-        async move {
-            let disturb = Disturb {
-                deliveries: 1,
-                probe: KillAt::new(Some(nth), done),
-            };
-            let end = run(name, source, &disturb).await;
-            let fault = match end {
-                Ok((_pump, record))
-                    if record.status == expected && record.exceptions == exceptions =>
-                {
-                    return None;
-                }
-                Ok((_pump, record)) => format!("{:?} {:?}", record.status, record.exceptions),
-                Err(error) => format!("{error:#}"),
-            };
-            let what = disturb.probe.names().get(nth).cloned().unwrap_or_default();
-            Some(format!(
-                "killed {} write {nth} ({what}): {fault}",
-                if done { "after" } else { "before" }
-            ))
-        }
-    });
-    let faults: Vec<String> = futures::stream::iter(runs)
-        .buffer_unordered(PARALLEL)
-        .filter_map(|fault| async { fault })
-        .collect()
-        .await;
+    let named = |(nth, done): &Place| (writes[*nth].clone(), *done);
+    let mut left: BTreeSet<(String, bool)> = places.iter().map(named).collect();
+
+    // Several kills a run, far from each other.
+    let places: Vec<Place> = places.into_iter().collect();
+    let runs = places.len().div_ceil(KILLS);
+    let groups = (0..runs).map(|first| places.iter().copied().skip(first).step_by(runs).collect());
+    let (mut faults, killed) = kill_all(name, source, &end, groups).await;
+    for what in &killed {
+        left.remove(what);
+    }
+    // A kill moves what comes after it: what was missed is killed by itself.
+    let missed = places.iter().filter(|place| left.contains(&named(place)));
+    let alone: Vec<Vec<Place>> = missed.map(|place| vec![*place]).collect();
+    let (more, killed_alone) = kill_all(name, source, &end, alone.into_iter()).await;
+    faults.extend(more);
     assert!(
         faults.is_empty(),
         "{} of {number} kills:\n{}",
         faults.len(),
         faults.join("\n")
     );
+    for what in &killed_alone {
+        left.remove(what);
+    }
+    // What a run writes, and in which order, depends a little on what it meets.
+    assert!(left.len() * 10 <= number, "never killed: {left:?}");
+    let kills = killed.len() + killed_alone.len();
+    assert!(kills * 10 >= number * 9, "{kills} of {number} kills");
     Ok(())
+}
+
+/// Kills a run at each group of places. What went wrong, and at which writes runs were killed.
+async fn kill_all(
+    name: &'static str,
+    source: Source,
+    end: &(Status, Vec<String>),
+    groups: impl Iterator<Item = Vec<Place>>,
+) -> (Vec<String>, Vec<(String, bool)>) {
+    let runs = groups.map(|places| async move {
+        let disturb = Disturb {
+            deliveries: 1,
+            probe: KillAt::each(places),
+        };
+        let fault = match Box::pin(run(name, source, &disturb)).await {
+            Ok((_pump, record)) if (record.status, &record.exceptions) == (end.0, &end.1) => None,
+            Ok((_pump, record)) => Some(format!("{:?} {:?}", record.status, record.exceptions)),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let killed = disturb.probe.killed();
+        (
+            fault.map(|fault| format!("killed at {killed:?}: {fault}")),
+            killed,
+        )
+    });
+    let ended: Vec<_> = futures::stream::iter(runs)
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await;
+    let (faults, killed): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+    (
+        faults.into_iter().flatten().collect(),
+        killed.into_iter().flatten().collect(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

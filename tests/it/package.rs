@@ -72,7 +72,7 @@ async fn make(
     let name = names::package(&record.id, record.run);
     let stored = app.store.container().read(&name, MAX_PACKAGE).await?;
     let bytes = stored.expect("the package is stored").bytes.to_vec();
-    let app = pump.app(KillAt::new(None, false))?;
+    let app = pump.app(KillAt::never())?;
     let prefix = names::step_prefix(&record.id, record.run, Step::Aggregate);
     app.store.delete_under(&prefix, "work of a test").await?;
     app.store.delete(&name, "the package").await?;
@@ -88,7 +88,7 @@ fn count(probe: &KillAt, name: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_package_is_the_same_wherever_it_is_interrupted() -> anyhow::Result<()> {
     let (mut pump, record) = before_the_package().await?;
-    let probe = KillAt::new(None, false);
+    let probe = KillAt::never();
     let (whole, invocations) = make(&pump, &record, &probe).await?;
     assert_eq!(invocations, 1);
     assert_eq!(count(&probe, "rows of the package"), 1);
@@ -102,7 +102,7 @@ async fn a_package_is_the_same_wherever_it_is_interrupted() -> anyhow::Result<()
 
     // Invocations without any time: each does the least there is, one row or one file.
     pump.invocation = Some(Duration::ZERO);
-    let probe = KillAt::new(None, false);
+    let probe = KillAt::never();
     let (cut, invocations) = make(&pump, &record, &probe).await?;
     let pages = ["index.html", "README.txt", "manifest.json"].len();
     let segments = count(&probe, "a segment of the package");
@@ -120,7 +120,7 @@ async fn a_package_is_the_same_wherever_it_is_interrupted() -> anyhow::Result<()
     let mut killed = 0;
     for place in places {
         let (nth, done) = (place / 2, place % 2 == 1);
-        let probe = KillAt::new(Some(nth), done);
+        let probe = KillAt::each([(nth, done)]);
         let (bytes, _invocations) = make(&pump, &record, &probe).await?;
         let what = &writes[nth];
         assert!(bytes == whole, "killed at write {nth} ({what}), {done}");

@@ -61,7 +61,7 @@ async fn start(way: Way, world: World) -> anyhow::Result<Pump> {
 }
 
 async fn plan(pump: &Pump, record: &Record) -> anyhow::Result<Plan> {
-    let app = pump.app(KillAt::new(None, false))?;
+    let app = pump.app(KillAt::never())?;
     let (plan, _bytes) = read_plan(Context::new(&app), record).await?;
     Ok(plan)
 }

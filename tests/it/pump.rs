@@ -28,27 +28,31 @@ use serde_json::Value;
 
 use crate::harness::azurite;
 
-/// Ends an invocation before or after the n-th write of a run, once.
-#[derive(Debug)]
+/// Where an invocation ends: before or after the n-th write of a run, from 0; the flag says whether the write still happens.
+pub(crate) type Place = (usize, bool);
+
+/// Ends invocations at some writes of a run, and counts the writes.
+#[derive(Debug, Default)]
 pub(crate) struct KillAt {
-    /// Which write, from 0; none counts only.
-    pub(crate) nth: Option<usize>,
-    /// Whether the write still happens.
-    pub(crate) done: bool,
+    places: BTreeSet<Place>,
     writes: AtomicUsize,
     names: Mutex<Vec<String>>,
+    killed: Mutex<Vec<(String, bool)>>,
     /// What the invocation under way works on, so that writes of one name can be told apart.
     invocation: Mutex<String>,
 }
 
 impl KillAt {
-    pub(crate) fn new(nth: Option<usize>, done: bool) -> Arc<Self> {
+    /// Counts only.
+    pub(crate) fn never() -> Arc<Self> {
+        Self::each([])
+    }
+
+    /// Ends an invocation at each of these.
+    pub(crate) fn each(places: impl IntoIterator<Item = Place>) -> Arc<Self> {
         Arc::new(Self {
-            nth,
-            done,
-            writes: AtomicUsize::new(0),
-            names: Mutex::new(Vec::new()),
-            invocation: Mutex::default(),
+            places: places.into_iter().collect(),
+            ..Self::default()
         })
     }
 
@@ -74,19 +78,28 @@ impl KillAt {
     pub(crate) fn names(&self) -> Vec<String> {
         self.names.lock().expect("no panic").clone()
     }
+
+    /// At which writes an invocation ended, and whether it was behind them.
+    pub(crate) fn killed(&self) -> Vec<(String, bool)> {
+        self.killed.lock().expect("no panic").clone()
+    }
 }
 
 impl Probe for KillAt {
     fn lives(&self, write: &str, done: bool) -> bool {
+        let of = self.invocation.lock().expect("no panic").clone();
+        let name = format!("{of}: {write}");
         let n = if done {
             self.writes.load(Ordering::SeqCst) - 1
         } else {
-            let of = self.invocation.lock().expect("no panic").clone();
-            let name = format!("{of}: {write}");
-            self.names.lock().expect("no panic").push(name);
+            self.names.lock().expect("no panic").push(name.clone());
             self.writes.fetch_add(1, Ordering::SeqCst)
         };
-        !(self.nth == Some(n) && self.done == done)
+        let lives = !self.places.contains(&(n, done));
+        if !lives {
+            self.killed.lock().expect("no panic").push((name, done));
+        }
+        lives
     }
 }
 
@@ -103,7 +116,7 @@ impl Disturb {
     pub(crate) fn nothing() -> Self {
         Self {
             deliveries: 1,
-            probe: KillAt::new(None, false),
+            probe: KillAt::never(),
         }
     }
 }
@@ -434,7 +447,7 @@ impl Pump {
         if let Some(app) = self.observer.get() {
             return Ok(app);
         }
-        let app = Box::new(self.app(KillAt::new(None, false))?);
+        let app = Box::new(self.app(KillAt::never())?);
         Ok(self.observer.get_or_init(|| app))
     }
 

@@ -24,6 +24,9 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     tests.args(["test", "--workspace"]);
     // Faults make errors by the thousand, and none of their traces is read; a panic still shows its own.
     tests.env("RUST_LIB_BACKTRACE", "0");
+    // Most of their time is spent waiting: for polls, retries and leases.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    tests.env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string());
     if let Some(filter) = filter {
         tests.args(["--", filter]);
     }

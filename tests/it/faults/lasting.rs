@@ -105,7 +105,7 @@ async fn a_token_that_is_mended_in_time_costs_nothing_but_time() -> anyhow::Resu
         while refused() < 12 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let app = pump.app(KillAt::new(None, false))?;
+        let app = pump.app(KillAt::never())?;
         let status = stages::requests::status(Context::new(&app), &id).await?;
         pump.sim.set_user_token_invalid(false);
         anyhow::Ok(status)

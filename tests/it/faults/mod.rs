@@ -329,16 +329,22 @@ fn difference(end: &End, undisturbed: &End) -> String {
             lines.push(format!("\n    {what}: {is}\n    instead of {was}"));
         }
     };
-    let all = |end: &End| {
+    // Of what has names only what differs.
+    let only = |part: &BTreeMap<String, String>, other: &BTreeMap<String, String>| {
+        let differs = |(name, is): &(&String, &String)| other.get(*name) != Some(*is);
+        format!("{:?}", part.iter().filter(differs).collect::<Vec<_>>())
+    };
+    let all = |end: &End, other: &End| {
         [
             ("status", format!("{:?}", end.status)),
             ("exceptions", format!("{:?}", end.exceptions)),
-            ("outcomes", format!("{:?}", end.outcomes)),
-            ("package", format!("{:?}", end.package)),
+            ("outcomes", only(&end.outcomes, &other.outcomes)),
+            ("package", only(&end.package, &other.package)),
             ("configured", format!("{:?}", end.configured)),
         ]
     };
-    for ((what, is), (_, was)) in all(end).into_iter().zip(all(undisturbed)) {
+    let (is, was) = (all(end, undisturbed), all(undisturbed, end));
+    for ((what, is), (_, was)) in is.into_iter().zip(was) {
         line(what, is, was);
     }
     lines.concat()
