@@ -54,20 +54,29 @@ async fn press(browser: &mut Chromium, status: u16, answer: &Value) -> anyhow::R
 async fn the_form_sends_a_document_that_is_taken() -> anyhow::Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/forms/intake.html");
     let mut url = Url::from_file_path(file).expect("an absolute path");
+    // A link that could say where the key goes would be one to steal it with.
     url.set_query(Some(
-        "app=https://contoso-dsr.azurewebsites.net/&apps=contoso/shop-ios,contoso/shop-android",
+        "app=https://evil.invalid/&apps=contoso/shop-ios,contoso/shop-android",
     ));
     let mut browser = Chromium::start().await?;
     let seen = browser.open(url.as_str()).await?;
-    assert_eq!(seen.requests, [url.as_str()], "the page asks for itself");
+    // A picture that the browser has built in, of its own fields of dates, has an address as well.
+    let asked = seen.requests.iter().filter(|it| !it.starts_with("data:"));
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        [url.as_str()],
+        "the page asks for itself"
+    );
     browser.evaluate(STUB).await?;
+    let address = "document.getElementById('app').value";
+    assert_eq!(browser.evaluate(address).await?, "");
 
     // Nothing is sent while something is missing.
     assert_eq!(press(&mut browser, 202, &json!({})).await?, "");
     assert_eq!(browser.evaluate("window.sent.length").await?, 0);
 
     let fields = json!({
-        "key": "the-key", "reference": "CRM-1042", "jurisdiction": "us-ca", "delete": true,
+        "app": "https://contoso-dsr.azurewebsites.net/", "key": "the-key", "reference": "CRM-1042", "jurisdiction": "us-ca", "delete": true,
         "received": "2026-11-19T10:30", "test": true, "analytics": false,
         "from": "2026-10-24", "to": "2026-11-18",
         "install_ids": "e589a371-ea0c-4479-9a7b-9f834adec040\n",
