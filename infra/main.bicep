@@ -45,7 +45,7 @@ param archiveContainer string = 'archive'
 
 // Storage.
 
-@description('Redundancy of the storage accounts made here: copies in three zones, or in one place where a region has no zones.')
+@description('Redundancy of the storage accounts and the backups made here: copies in three zones, or in one place where a region has no zones.')
 @allowed([
   'Standard_ZRS'
   'Standard_LRS'
@@ -269,6 +269,7 @@ module databaseServer 'modules/database.bicep' = if (ledger) {
     tags: allTags
     publicNetworkAccess: servicesInPublic
     databaseName: databaseName
+    backupRedundancy: storageSku == 'Standard_ZRS' ? 'Zone' : 'Local'
     threatDetection: threatDetection
     administratorId: empty(databaseAdministratorId) ? identity.properties.principalId : databaseAdministratorId
     administratorName: empty(databaseAdministratorId) ? identity.name : databaseAdministratorName

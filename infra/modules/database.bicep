@@ -33,6 +33,13 @@ param administratorName string
 ])
 param administratorType string
 
+@description('Where backups are kept.')
+@allowed([
+  'Zone'
+  'Local'
+])
+param backupRedundancy string
+
 @description('Whether Microsoft Defender watches it, which has a price of its own.')
 @allowed([
   'Enabled'
@@ -50,7 +57,6 @@ resource server 'Microsoft.Sql/servers@2023-08-01' = {
   properties: {
     minimalTlsVersion: '1.2'
     publicNetworkAccess: publicNetworkAccess
-    restrictOutboundNetworkAccess: 'Enabled'
     administrators: {
       administratorType: 'ActiveDirectory'
       azureADOnlyAuthentication: true
@@ -79,7 +85,7 @@ resource database 'Microsoft.Sql/servers/databases@2023-08-01' = {
     autoPauseDelay: 60
     minCapacity: json('0.5')
     maxSizeBytes: 34359738368
-    requestedBackupStorageRedundancy: 'Zone'
+    requestedBackupStorageRedundancy: backupRedundancy
     zoneRedundant: false
   }
 }
