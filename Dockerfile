@@ -15,7 +15,7 @@ RUN cargo xtask package --out /out
 
 # The Functions host of a custom handler, as the Core Tools' template has it.
 FROM mcr.microsoft.com/azure-functions/dotnet:4
-ENV AzureWebJobsScriptRoot=/home/site/wwwroot \
+ENV AzureWebJobsScriptRoot=/srv/app \
     AzureFunctionsJobHost__Logging__Console__IsEnabled=true \
     FUNCTIONS_WORKER_RUNTIME=custom
-COPY --from=build /out/app /home/site/wwwroot
+COPY --from=build /out/app /srv/app
