@@ -54,7 +54,8 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let mut is_fine = true;
     let checkov = tools("checkov").await?;
     // checkov brings a parser of its own, an older one.
-    for python in [&checkov, &tools("pycep").await?] {
+    let pycep = tools("pycep").await?;
+    for python in [&checkov, &pycep] {
         let mut parse = program(python);
         parse.arg(root.join("dev/infra/parse.py")).arg(&infra);
         is_fine &= parse.status().await?.success();
@@ -75,7 +76,12 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
 async fn tools(name: &str) -> anyhow::Result<PathBuf> {
     let file = format!("dev/infra/{name}.txt");
     let wanted = std::fs::read_to_string(stack::project_root().join(&file))?;
-    python::environment(&format!("check-infra/{name}"), &wanted, &["-r", &file]).await
+    python::environment(
+        &format!("check-infra/{name}"),
+        &wanted,
+        &["-r", file.as_str()],
+    )
+    .await
 }
 
 /// Runs checkov and says what failed. Its exit code is not enough: it is 0 for files that it cannot parse.
