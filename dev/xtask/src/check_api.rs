@@ -1,12 +1,12 @@
 //! `cargo xtask check-api`: a checker of App Center's API, written by others, against the simulator.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use appcenter_sim::{Options, Sim, World};
 
-use crate::run::{check, program};
+use crate::python;
+use crate::run::program;
 
 /// What the checker imports.
 const PACKAGES: [&str; 2] = ["jsonschema==4.25.1", "requests==2.32.5"];
@@ -18,7 +18,7 @@ const PACKAGES: [&str; 2] = ["jsonschema==4.25.1", "requests==2.32.5"];
 pub(crate) async fn run(checker: &Path) -> anyhow::Result<ExitCode> {
     let checker = std::path::absolute(checker)?;
     anyhow::ensure!(checker.is_file(), "{} is no file", checker.display());
-    let python = environment().await?;
+    let python = python::environment("check-api", &PACKAGES.join(" "), &PACKAGES).await?;
     let mut worst = 0;
     let apps: Vec<String> = World::demo()?
         .apps()
@@ -42,35 +42,4 @@ pub(crate) async fn run(checker: &Path) -> anyhow::Result<ExitCode> {
         worst = worst.max(code.unwrap_or(1));
     }
     Ok(ExitCode::from(worst))
-}
-
-/// A virtual environment with what the checker imports; gives its Python.
-async fn environment() -> anyhow::Result<PathBuf> {
-    let folder = stack::project_root().join("target/check-api");
-    let python = folder.join("bin/python");
-    let done = folder.join(".installed");
-    let wanted = PACKAGES.join(" ");
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    println!(
-        "Installing {wanted} in a virtual environment at {}",
-        folder.display()
-    );
-    check(program("python3").args(["-m", "venv"]).arg(&folder))
-        .await
-        .context(
-            "Python 3.11 or newer with its venv module is needed (apt-get install python3-venv)",
-        )?;
-    let mut pip = program(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    check(pip.args(PACKAGES)).await?;
-    std::fs::write(done, wanted)?;
-    Ok(python)
 }

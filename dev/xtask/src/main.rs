@@ -8,6 +8,7 @@
 //! | `bench handler`, `search` | figures of the handler and of the search engine |
 //! | `package` | the app as Azure takes it, in a zip |
 //! | `check-api` | a checker of App Center's API, run against the simulator |
+//! | `check-infra` | the templates and queries of infra/, as far as that goes without Azure |
 //!
 //! Everything that a command starts ends with it: after a failure and on Ctrl-C too.
 
@@ -19,9 +20,11 @@
 mod bench;
 mod cargo;
 mod check_api;
+mod check_infra;
 mod chromium;
 mod demo;
 mod package;
+mod python;
 mod run;
 mod soak;
 mod table;
@@ -76,6 +79,8 @@ enum Command {
         #[arg(long)]
         checker: PathBuf,
     },
+    /// Parse every Bicep file, run checkov over them, and bind every query with the Kusto language service.
+    CheckInfra,
 }
 
 #[tokio::main]
@@ -99,5 +104,6 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(command) => Box::pin(bench::run(command)).await,
         Command::Package { out } => package::run(out).await,
         Command::CheckApi { checker } => check_api::run(&checker).await,
+        Command::CheckInfra => check_infra::run().await,
     }
 }

@@ -1,6 +1,7 @@
 //! The package as the person opens it: in a browser, from a folder, without a network.
 
 mod chromium;
+mod form;
 
 use std::collections::BTreeSet;
 use std::io::Cursor;

@@ -3,6 +3,7 @@
 mod calls;
 mod functions;
 mod imports;
+mod infra;
 mod packages;
 mod seeds;
 mod settings;
