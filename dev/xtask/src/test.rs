@@ -1,10 +1,9 @@
-//! `cargo xtask test`: every test, the checks of infra/, then the short forms of the long runs.
+//! `cargo xtask test`: every test, then the short forms of the long runs.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::cargo::cargo;
-use crate::check_infra;
 use crate::chromium;
 use crate::run::{check, program};
 use crate::soak;
@@ -39,11 +38,6 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     println!("The tests took {:.0} s.", start.elapsed().as_secs_f64());
     if filter.is_some() {
         return Ok(ExitCode::SUCCESS);
-    }
-    println!();
-    if check_infra::run().await? != ExitCode::SUCCESS {
-        println!("check-infra failed.");
-        return Ok(ExitCode::FAILURE);
     }
     for command in soak::Command::short_forms() {
         println!();
