@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::faults::SMALL;
 use crate::pump::{Disturb, Pump};
 
-/// Differences of texts alone: names of a placeholder, a header's case, a sentence out of place.
+/// Differences of texts alone: what a parameter is called in a path, a header's case, a sentence out of place.
 const OF_TEXTS: [u8; 3] = [3, 20, 32];
 /// How many differences are known (they are numbered from 1).
 const KNOWN: u8 = 34;
