@@ -40,12 +40,14 @@ mod layout;
 mod matcher;
 mod records;
 mod scan;
+mod sieve;
 mod sink;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod unwrap;
 mod utf16;
+mod wide;
 
 pub use facts::Facts;
 pub use identifiers::{Hit, Identifiers, Kind, Strength};
@@ -53,6 +55,7 @@ pub use scan::Scan;
 pub use sink::{Container, Encoding, Match, NotSearched, Sink, Summary, Unsearched};
 
 use matcher::Matcher;
+use sieve::Sieve;
 
 /// Why identifiers cannot be searched for. It names them by their place, never by their value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +131,7 @@ impl Options<'_> {
 /// The identifiers of any number of people, ready to be looked for together.
 pub struct Searcher {
     matcher: Matcher,
+    sieve: Sieve,
 }
 
 impl std::fmt::Debug for Searcher {
@@ -144,6 +148,7 @@ impl Searcher {
     pub fn new(subjects: &[Identifiers]) -> Result<Self, Error> {
         Ok(Self {
             matcher: Matcher::new(subjects)?,
+            sieve: Sieve::new(subjects),
         })
     }
 

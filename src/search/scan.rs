@@ -7,6 +7,7 @@ use flate2::write::MultiGzDecoder;
 
 use super::examine::Examiner;
 use super::records::{Piece, Splitter};
+use super::sieve::{Scratch, Sieve};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
 use super::utf16::Utf16;
@@ -66,6 +67,9 @@ impl<'s> Scan<'s> {
                 charset: Charset::Unknown(Vec::new()),
                 splitter: Splitter::new(options.max_record),
                 records: Records {
+                    sieve: &searcher.sieve,
+                    depth: options.depth,
+                    scratch: Scratch::default(),
                     examiner: Examiner::new(searcher, options),
                     matches: 0,
                     oversized: 0,
@@ -295,6 +299,11 @@ impl Text<'_> {
 
 /// Searches records and reports those with hits.
 struct Records<'s> {
+    /// Tells which records need to be examined.
+    sieve: &'s Sieve,
+    /// How many layers of encoding are taken off.
+    depth: u8,
+    scratch: Scratch,
     examiner: Examiner<'s>,
     matches: u64,
     oversized: u64,
@@ -326,8 +335,13 @@ impl Records<'_> {
             }
         }
         let bytes = whole_words(&piece);
-        self.examiner
-            .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        if self
+            .sieve
+            .may_hold(bytes, piece.is_json, self.depth, &mut self.scratch)
+        {
+            self.examiner
+                .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        }
         if !piece.is_last || self.examiner.hits.is_empty() {
             return ControlFlow::Continue(());
         }
