@@ -266,13 +266,15 @@ impl<'s> Examiner<'s> {
                 }
                 Token::Scalar(range) => {
                     self.step(outer_frames, outer_pointer, is_member);
-                    if self.may_match || place.is_derived {
+                    let scalar = text.get(range).unwrap_or_default();
+                    // The literals of JSON are nobody's name.
+                    let is_literal = matches!(scalar, "true" | "false" | "null");
+                    if !is_literal && (self.may_match || place.is_derived) {
                         let place = Place {
                             is_whole: true,
                             is_named_user: self.is_named_user(outer_frames),
                             ..place
                         };
-                        let scalar = text.get(range).unwrap_or_default();
                         self.matches(scalar, Escaping::NONE, place);
                     }
                 }

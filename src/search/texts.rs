@@ -118,6 +118,19 @@ fn is_plausible_utf16(bytes: &[u8], order: Order) -> bool {
     ascii * 2 >= count || used <= 3 || unspaced == count
 }
 
+/// Whether what base64 stands for is worth a look: the beginning of a text in UTF-8, UTF-16 or Latin-1, or of a container.
+pub(super) fn may_be_opened(bytes: &[u8]) -> bool {
+    is_container(bytes) || is_text(bytes, true) || is_latin_1(bytes)
+}
+
+/// Whether the bytes are a text in Latin-1, three quarters of it ASCII at least. Any bytes could be one: of twelve random ones
+/// about two in a thousand are.
+fn is_latin_1(bytes: &[u8]) -> bool {
+    let has_others = |byte: &u8| is_control(*byte) || matches!(byte, 0x80..=0x9F);
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    high * 4 <= bytes.len() && !bytes.iter().any(has_others)
+}
+
 /// Whether the bytes begin like something that other bytes are packed into.
 pub(super) fn is_container(bytes: &[u8]) -> bool {
     matches!(

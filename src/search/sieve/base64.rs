@@ -1,11 +1,12 @@
 //! Which runs of base64 digits may stand for a text or a container. Most are words, paths and IDs, and their first bytes show it.
 
-use crate::search::texts::is_container;
-
 /// The shortest run that is looked at.
 pub(super) const MIN_RUN: usize = 16;
 /// How many digits show what a run is.
 pub(super) const PROBE: usize = 32;
+
+/// The first digits make the first eight bytes; the later ones only count.
+const COUNTED: usize = 11;
 
 /// No digit of base64.
 pub(super) const NONE: u8 = 0xFF;
@@ -73,55 +74,52 @@ pub(super) fn decode(digits: &[u8], bytes: &mut [u8]) {
 
 /// Whether the run of at least 16 digits at the position may stand for a text or a container. A quick look that errs towards yes.
 ///
-/// `length` is that of the run, where it is less than [`PROBE`].
+/// `length` is that of the run, where it is less than [`PROBE`]. Nearly all runs fail the first test, which has no branches.
 #[inline(always)]
 pub(super) fn may_be_text(view: &[u8], at: usize, length: usize) -> bool {
     let Some(digits) = view.get(at..).and_then(<[u8]>::first_chunk::<MIN_RUN>) else {
         return false;
     };
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *digits;
-    let groups = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]];
-    let [first, second, third, fourth] = groups.map(|digits| u64::from(group(digits)));
-    // Eight bytes, and the four after them; the first one in the highest bits.
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *digits;
+    let groups = [[a, b, c, d], [e, f, g, h], [i, j, k, l]];
+    let [first, second, third] = groups.map(|digits| u64::from(group(digits)));
+    // Eight bytes, the first one in the highest bits.
     let head = first << 40 | second << 16 | third >> 8;
-    let rest = (third & 0xFF) << 24 | fourth;
-    may_be_utf8(head)
-        || has_signature(head)
-        || may_be_of_few_blocks(head, rest)
-        || may_be_ascii_utf16(head, rest, view, at, length)
+    let is_possible = may_be_bytes(head)
+        | may_have_high_bytes(head >> 8)
+        | may_have_high_bytes(head)
+        | has_signature(head);
+    (is_possible && is_likely(head, digits)) || may_be_ascii_utf16(view, at, length)
 }
 
-/// Whether the bytes may begin a text in UTF-8.
+/// Whether the bytes may begin a text in UTF-8 or Latin-1, as far as eight bytes at once can be told.
 #[inline(always)]
-fn may_be_utf8(head: u64) -> bool {
-    let bytes = head.to_be_bytes();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let more = match byte {
-            0x20..=0x7E => 0,
-            0..=8 | 0x0E..=0x1A | 0x1C..=0x1F | 0x7F..0xC2 | 0xF5.. => return false,
-            0xC2..0xE0 => 1,
-            0xE0..0xF0 => 2,
-            0xF0.. => 3,
-            _ => 0,
-        };
-        let rest = bytes.iter().skip(at + 1).take(more);
-        if rest.into_iter().any(|byte| byte & 0xC0 != 0x80) {
-            return false;
-        }
-        at += 1 + more;
-    }
-    true
+fn may_be_bytes(head: u64) -> bool {
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    let first = head & HIGHEST;
+    let second = head << 1 & HIGHEST;
+    let (leads, others) = (first & second, first & !second);
+    let is_torn = leads >> 8 & !others | others & !(first >> 8);
+    let is_too_large = leads & head << 2 & head << 3 & head << 4 & HIGHEST;
+    // 0 to 7 and 16 to 23 are control characters.
+    let kept = head & 0xE8E8_E8E8_E8E8_E8E8;
+    let control = !((kept & !HIGHEST).wrapping_add(!HIGHEST) | kept) & HIGHEST;
+    // Latin-1 has signs and letters from 0xA0 on.
+    let is_latin_1 = others & !(head << 2) == 0;
+    ((is_torn | is_too_large == 0) | is_latin_1) & (control == 0)
 }
 
 /// Whether the bytes begin a container, or a marked text in UTF-16.
 #[inline(always)]
 fn has_signature(head: u64) -> bool {
-    match head >> 48 {
-        0x1F8B | 0x504B | 0x28B5 | 0x4D44 | 0xFFFE | 0xFEFF => true,
-        0x7800..=0x78FF => is_container(&head.to_be_bytes()),
-        _ => false,
-    }
+    let start = head >> 48;
+    (start == 0x1F8B)
+        | (start == 0x504B)
+        | (start == 0x28B5)
+        | (start == 0x4D44)
+        | (start >> 8 == 0x78)
+        | (start == 0xFFFE)
+        | (start == 0xFEFF)
 }
 
 /// One in each of four lanes of 16 bits.
@@ -139,86 +137,68 @@ fn zeros(lanes: u64) -> u64 {
     !at_least(lanes, 1) & (LANES << 15)
 }
 
-/// Whether units that begin with these may belong to a text that is not mostly ASCII: few blocks, or scripts without spaces.
+/// Whether units whose high bytes are every other one of these may belong to a text in UTF-16.
 #[inline(always)]
-fn may_be_of_few_blocks(head: u64, rest: u64) -> bool {
-    may_have_high_bytes(head >> 8, rest >> 8) || may_have_high_bytes(head, rest)
-}
-
-/// The same for one order of bytes: every other byte is that of a block.
-#[inline(always)]
-fn may_have_high_bytes(head: u64, rest: u64) -> bool {
+fn may_have_high_bytes(head: u64) -> bool {
     let high = head & (LANES * 0xFF);
     let first_halves = zeros((high & (LANES * 0xFC)) ^ (LANES * 0xD8));
     let second_halves = zeros((high & (LANES * 0xFC)) ^ (LANES * 0xDC));
     let private = at_least(high, 0xE0) & !at_least(high, 0xF9);
     // No text has a half of a pair alone, or characters for private use.
-    if second_halves != first_halves >> 16 || private != 0 {
-        return false;
-    }
-    let byte = |bytes: u64, shift: u32| usize::try_from(bytes >> shift & 0xFF).unwrap_or(0);
-    let is_unspaced = |bytes, shift| UNSPACED.get(byte(bytes, shift)) == Some(&true);
-    if is_unspaced(high, 48)
-        && is_unspaced(high, 32)
-        && is_unspaced(high, 16)
-        && is_unspaced(high, 0)
-        && is_unspaced(rest, 16)
-        && is_unspaced(rest, 0)
-    {
-        return true;
-    }
+    let is_sound = (second_halves == first_halves >> 16) & (private == 0);
+    let is_unspaced = |shift: u32| {
+        let byte = usize::try_from(high >> shift & 0xFF).unwrap_or(0);
+        UNSPACED.get(byte) == Some(&true)
+    };
+    let are_unspaced = is_unspaced(48) & is_unspaced(32) & is_unspaced(16) & is_unspaced(0);
     // Six units of three blocks have a block twice among the first four.
     let twice = zeros(high ^ high.rotate_left(16)) | zeros(high ^ high.rotate_left(32));
-    if twice | first_halves == 0 {
-        return false;
-    }
-    // Both halves of a pair make one character, which counts for no block.
-    let mut seen = [0_u64; 4];
-    let bytes = [
-        (high, 48),
-        (high, 32),
-        (high, 16),
-        (high, 0),
-        (rest, 16),
-        (rest, 0),
-    ];
-    for byte in bytes.map(|(bytes, shift)| byte(bytes, shift)) {
-        if let Some(word) = seen.get_mut(byte >> 6).filter(|_| byte & 0xF8 != 0xD8) {
-            *word |= 1 << (byte & 63);
-        }
-    }
-    seen.iter().map(|word| word.count_ones()).sum::<u32>() <= 3
+    is_sound & (are_unspaced | (twice | first_halves | zeros(high) != 0))
 }
 
-/// Whether half of the high bytes may be zero, three at least: each needs a digit of its own from `A` to `D`.
-#[inline(always)]
-fn may_be_ascii_utf16(head: u64, rest: u64, view: &[u8], at: usize, length: usize) -> bool {
-    let bytes = LANES * 0xFF;
-    // Only half of the lanes of the rest are used.
-    let rest = rest | 0x0101_0101 << 32;
-    let has_zeros = (zeros(head & bytes)
-        | zeros(head >> 8 & bytes)
-        | zeros(rest & bytes)
-        | zeros(rest >> 8 & bytes))
-        != 0;
-    if has_zeros {
+/// The same with twelve bytes, for the runs that pass with eight.
+#[inline(never)]
+fn is_likely(head: u64, digits: &[u8; MIN_RUN]) -> bool {
+    if may_be_bytes(head) || has_signature(head) {
         return true;
     }
+    let mut bytes = [0; 12];
+    decode(digits, &mut bytes);
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+    [[a, c, e, g, i, k], [b, d, f, h, j, l]].iter().any(|high| {
+        let is_unspaced = |byte: &u8| UNSPACED.get(usize::from(*byte)) == Some(&true);
+        // Both halves of a pair make one character, which counts for no block.
+        let mut seen = [0_u64; 4];
+        for byte in high.iter().filter(|byte| **byte & 0xF8 != 0xD8) {
+            if let Some(word) = seen.get_mut(usize::from(byte >> 6)) {
+                *word |= 1 << (byte & 63);
+            }
+        }
+        let blocks: u32 = seen.iter().map(|word| word.count_ones()).sum();
+        blocks <= 3 || high.contains(&0) || high.iter().all(is_unspaced)
+    })
+}
+
+/// Whether half of the high bytes may be zero though the first four are not: each needs a digit of its own from `A` to `D`.
+#[inline(always)]
+fn may_be_ascii_utf16(view: &[u8], at: usize, length: usize) -> bool {
     if length < PROBE && goes_on(view.get(at + length..).unwrap_or_default()) {
         return true;
     }
-    // What follows the run is counted, too: a wrong yes at the worst.
-    let rest = view.get(at + MIN_RUN..).unwrap_or_default();
+    // The first four high bytes have none of these digits from the twelfth on. What follows the run is counted, too: a wrong yes
+    // at the worst.
+    let rest = view.get(at + COUNTED..).unwrap_or_default();
     let count = |bytes: &[u8]| {
         bytes.iter().fold(0_u8, |count, byte| {
             count + u8::from(byte.wrapping_sub(b'A') < 4)
         })
     };
-    let count = match rest.first_chunk::<MIN_RUN>() {
+    // A text of five characters or more is ASCII by half when it has three of them.
+    let count = match rest.first_chunk::<{ PROBE - COUNTED }>() {
         Some(rest) => count(rest),
-        None => count(rest),
+        None => count(rest.get(..PROBE).unwrap_or(rest)),
     };
-    length > MIN_RUN + 2 && count >= 3
+    count >= 3
 }
 
 /// Whether more lines may follow a run, or it goes on behind `\/`.
@@ -235,9 +215,9 @@ fn goes_on(rest: &[u8]) -> bool {
 mod tests {
     use base64::prelude::*;
 
-    use super::super::runs::Run;
+    use super::super::runs::begins_text;
     use super::*;
-    use crate::search::texts::is_text;
+    use crate::search::texts::may_be_opened;
 
     /// Whatever the exact search takes for a text or container passes the quick look, whatever its length.
     #[test]
@@ -261,12 +241,14 @@ mod tests {
             "x田ñ0 mixed Ωμέγα 123456",
             "😀 and more 😀 of that",
             "жжжж ana@example.com",
+            "5 € für Jürgen Müller",
         ] {
             all.push(text.as_bytes().to_vec());
             all.push(utf16(text, true));
             all.push(utf16(text, false));
             all.push(utf16(&format!("\u{feff}{text}"), true));
         }
+        all.push(b"J\xFCrgen M\xFCller, 5 \xB0C".to_vec());
         all.push(vec![
             0x1F, 0x8B, 8, 0, 0xFF, 0xEE, 0x93, 0xA7, 0xB2, 0xC9, 0xDD, 0xF0,
         ]);
@@ -277,7 +259,7 @@ mod tests {
             for length in 12..=bytes.len() {
                 let part = &bytes[..length];
                 let encoded = BASE64_STANDARD_NO_PAD.encode(part);
-                if encoded.len() < MIN_RUN || !(is_text(part, true) || is_container(part)) {
+                if encoded.len() < MIN_RUN || !may_be_opened(part) {
                     continue;
                 }
                 for after in ["", "\"", " x", "==", "\n", r"\n"] {
@@ -292,9 +274,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn the_quick_look_misses_no_random_run(digits in "[A-D]{0,20}[A-Za-z0-9+/]{0,20}[0-9a-f-]{16,40}|[A-Za-z0-9_-]{16,40}|[A-Ha-h]{16,40}") {
-            let mut run = Run::default();
-            proptest::prop_assert!(run.read(digits.as_bytes(), 0));
-            if run.texts().next().is_some() {
+            if begins_text(digits.as_bytes(), 0) {
                 proptest::prop_assert!(may_be_text(digits.as_bytes(), 0, digits.len()));
             }
         }

@@ -64,6 +64,9 @@ pub(super) fn around(
                 decoded.kinds.hex = true;
                 push(plain, c)?;
                 length = taken;
+            } else if view.get(at + run) == Some(&b'/') {
+                plain.push(b'/');
+                length = run + 1;
             } else {
                 plain.extend_from_slice(view.get(at..at + run)?);
                 at += run;
@@ -156,6 +159,7 @@ mod tests {
             (r"a\%6ex", None),
             ("a&amp;b&#x41;", Some("a&bA")),
             (r#"\"a\"%2c\n"#, Some(r#"\"a\",\n"#)),
+            (r"%41\/b\\/c", Some("A/b/c")),
         ] {
             let mut plain = Vec::new();
             let first = text.find(['u', '%', '&']).expect("there");

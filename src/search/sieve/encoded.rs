@@ -1,12 +1,10 @@
-//! What a pass does about encodings: escapes are decoded where they stand, base64 where it may be a text.
+//! What a pass does about encodings: escapes are decoded where they stand; base64 that may be a text is left to the exact search.
 
-use super::base64::{MIN_RUN, may_be_text};
-use super::decode::{around, entity, is_odd};
+use super::base64::{MIN_RUN, NONE, may_be_text, value};
+use super::decode::{around, entity};
 use super::pass::{Pass, low_half, run_length};
+use super::runs::begins_text;
 use crate::search::escapes::{hex_escape_at, percent_at};
-use crate::search::texts::{
-    byte_order_mark, from_utf16, is_container, unmarked_order, utf16_order,
-};
 use crate::search::wide::BLOCK;
 use crate::search::wide::masks::{Masks, after, both, positions, runs_of};
 
@@ -37,7 +35,7 @@ impl Pass<'_, '_> {
             };
             self.backslash_layers = self.backslash_layers.max(layers);
         }
-        for letter in positions(escaped & here.alnum) {
+        for letter in positions(escaped & here.token) {
             match view.get(at + letter) {
                 Some(b'u' | b'x')
                     if hex_escape_at(view, (at + letter).checked_sub(1)?).is_some() =>
@@ -53,6 +51,12 @@ impl Pass<'_, '_> {
                 _ => {}
             }
         }
+        // `\/` does not interrupt base64.
+        for slash in positions(escaped & here.sign) {
+            if self.joins_digits(at + slash) {
+                found |= 1 << slash;
+            }
+        }
         for sign in positions(here.percent_amp) {
             if percent_at(view, at + sign).is_some() || entity(view, at + sign).is_some() {
                 found |= 1 << sign;
@@ -63,13 +67,18 @@ impl Pass<'_, '_> {
                 return None;
             }
         }
-        // `\/` does not interrupt base64.
-        for slash in positions(escaped & here.plus_slash) {
-            if view.get(at + slash) == Some(&b'/') && self.base64_before(at + slash) {
-                return None;
-            }
-        }
         Some(starts)
+    }
+
+    /// Whether the byte is a slash behind backslashes, with a digit of base64 before them and something that may be one after it.
+    #[cold]
+    fn joins_digits(&self, slash: usize) -> bool {
+        let before = self.view.get(..slash).unwrap_or_default().iter().rev();
+        let digit = before.copied().find(|byte| *byte != b'\\');
+        let next = self.view.get(slash + 1).copied();
+        self.view.get(slash) == Some(&b'/')
+            && digit.is_some_and(|digit| value(digit) != NONE)
+            && next.is_some_and(|next| next == b'\\' || value(next) != NONE)
     }
 
     /// Looks at the text around an escape as it is without.
@@ -117,7 +126,7 @@ impl Pass<'_, '_> {
         (!pass.look()).then(|| pass.layers())
     }
 
-    /// Whether base64 that stands for an identifier may begin in the block.
+    /// Whether base64 that the exact search opens may begin in the block.
     #[inline(always)]
     pub(super) fn base64(
         &mut self,
@@ -127,21 +136,21 @@ impl Pass<'_, '_> {
         next: &Masks,
         unescaped: u64,
     ) -> bool {
-        let digits = here.base64();
-        let next_digits = next.base64();
+        let digits = here.base64;
+        let next_digits = next.base64;
         let long = low_half(runs_of(both(digits, next_digits), 4));
         if long == 0 {
             return false;
         }
-        let mut starts = long & (!after(before.base64(), digits, 1) | unescaped);
+        let mut starts = long & (!after(before.base64, digits, 1) | unescaped);
         // Behind a sign that separates words a piece may begin, which ends with the next such sign.
         let behind_hyphen = long & after(before.hyphen, here.hyphen, 1);
         if behind_hyphen != 0 {
             let plain = both(digits & !here.hyphen, next_digits & !next.hyphen);
             starts |= behind_hyphen & low_half(runs_of(plain, 4));
         }
-        let signs = here.underscore | here.plus_slash;
-        let signs_before = before.underscore | before.plus_slash;
+        let signs = here.sign;
+        let signs_before = before.sign;
         for place in positions(long & after(signs_before, signs, 1)) {
             if self.is_piece(at + place) {
                 starts |= 1 << place;
@@ -149,7 +158,9 @@ impl Pass<'_, '_> {
         }
         for start in positions(starts) {
             let length = run_length(digits, next_digits, start);
-            if may_be_text(self.view, at + start, length) && self.is_text_hit(at + start) {
+            if may_be_text(self.view, at + start, length)
+                && (self.is_decoded || begins_text(self.view, at + start))
+            {
                 return true;
             }
         }
@@ -164,63 +175,5 @@ impl Pass<'_, '_> {
         };
         let rest = self.view.get(at..at + MIN_RUN).unwrap_or_default();
         !rest.contains(sign)
-    }
-
-    /// Whether base64 that may hold an identifier begins shortly before a `\/`.
-    #[cold]
-    fn base64_before(&mut self, slash: usize) -> bool {
-        let mut at = slash;
-        for _ in 0..MIN_RUN + 8 {
-            let Some(previous) = at.checked_sub(1) else {
-                return self.is_text_hit(at);
-            };
-            let byte = self.view.get(previous).copied().unwrap_or_default();
-            let is_digit = byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
-            if byte == b'\\' {
-                let is_joined =
-                    self.view.get(at) == Some(&b'/') || self.view.get(at) == Some(&b'\\');
-                if !is_joined {
-                    // An escape of another kind ends here, maybe with a letter.
-                    return self.is_text_hit(at) || self.is_text_hit(at + 1);
-                }
-            } else if !is_digit {
-                return self.is_text_hit(at);
-            } else if !byte.is_ascii_alphanumeric() && self.is_text_hit(at) {
-                return true;
-            }
-            at = previous;
-        }
-        false
-    }
-
-    /// Whether the base64 that begins at the position stands for something that may hold an identifier.
-    #[cold]
-    fn is_text_hit(&mut self, at: usize) -> bool {
-        let mut run = std::mem::take(&mut self.scratch.run);
-        let is_hit = !run.read(self.view, at)
-            || run.lines_may_be_text()
-            || run.texts().any(|bytes| self.is_hit(&bytes));
-        self.scratch.run = run;
-        is_hit
-    }
-
-    /// Whether what base64 stands for may hold an identifier.
-    fn is_hit(&mut self, bytes: &[u8]) -> bool {
-        if self.is_decoded || is_container(bytes) {
-            return true;
-        }
-        let is_text = !bytes.iter().copied().any(is_odd) && std::str::from_utf8(bytes).is_ok();
-        let layers = if is_text {
-            self.inner(bytes)
-        } else {
-            byte_order_mark(bytes)
-                .or_else(|| unmarked_order(bytes))
-                .or_else(|| utf16_order(bytes))
-                .and_then(|order| self.inner(from_utf16(bytes, order).as_bytes()))
-                .and_then(|layers| Some(layers.max(self.inner(bytes)?)))
-        };
-        // Base64 itself, and UTF-16.
-        self.base64_layers = self.base64_layers.max(layers.unwrap_or(0) + 2);
-        layers.is_none()
     }
 }

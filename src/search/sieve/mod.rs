@@ -2,8 +2,8 @@
 //!
 //! Nearly all records hold nobody who is looked for. One pass over their bytes in blocks of 64 finds the places where an identifier
 //! may begin (tokens, hyphens in the pattern of a UUID, `@`) and looks them up in tables, at a cost that does not grow with the
-//! number of identifiers. Escapes are decoded where they stand, with as much around them as an identifier may reach; base64 is
-//! decoded when its first bytes may be a text. Whatever is harder than that is left to the exact search.
+//! number of identifiers. Escapes are decoded where they stand, with as much around them as an identifier may reach. Whatever is
+//! harder than that is left to the exact search, base64 whose first digits stand for a text or a container included.
 
 mod addresses;
 mod base64;

@@ -6,7 +6,6 @@ use aho_corasick::AhoCorasick;
 
 use super::decode::is_odd;
 use super::needles::Needles;
-use super::runs::Run;
 use crate::search::wide::BLOCK;
 use crate::search::wide::masks::{Masks, Prints, WINDOW, after, both, positions};
 
@@ -14,7 +13,6 @@ use crate::search::wide::masks::{Masks, Prints, WINDOW, after, both, positions};
 #[derive(Debug, Default)]
 pub(in crate::search) struct Scratch {
     pub(super) plain: Vec<u8>,
-    pub(super) run: Run,
 }
 
 /// One pass.
@@ -37,8 +35,6 @@ pub(in crate::search) struct Pass<'v, 's> {
     pub(super) has_hex: bool,
     pub(super) has_percent: bool,
     pub(super) has_entity: bool,
-    /// The layers of what base64 stands for.
-    pub(super) base64_layers: u32,
 }
 
 impl<'v, 's> Pass<'v, 's> {
@@ -56,7 +52,6 @@ impl<'v, 's> Pass<'v, 's> {
             has_hex: false,
             has_percent: false,
             has_entity: false,
-            base64_layers: 0,
         }
     }
 
@@ -76,7 +71,6 @@ impl<'v, 's> Pass<'v, 's> {
             + u32::from(self.has_hex)
             + 2 * u32::from(self.has_percent)
             + 2 * u32::from(self.has_entity)
-            + self.base64_layers
     }
 
     /// Looks at all of the text. `true` when an identifier may be there.
@@ -144,9 +138,9 @@ impl<'v, 's> Pass<'v, 's> {
             return true;
         }
         if here.heads != 0 {
-            let token = here.token();
-            let next_token = next.token();
-            let starts = here.heads & token & (!after(before.token(), token, 1) | unescaped);
+            let token = here.token;
+            let next_token = next.token;
+            let starts = here.heads & token & (!after(before.token, token, 1) | unescaped);
             for start in positions(starts) {
                 let length = run_length(token, next_token, start);
                 if needles.tokens.has(view, at + start, length) {

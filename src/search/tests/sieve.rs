@@ -118,6 +118,9 @@ fn needles_at_every_offset() {
         r"Pz8\/Pj8\/YW5hQGV4YW1wbGUuY29t",
         r"Pz8_Pj8%5FYW5hQGV4YW1wbGUuY29t",
         "YW5hQGV4YW1wbGUu\\nY29t",
+        r"b25seSBhIHRleHQgb2Ygc2V2ZX\nJhbCBsaW5lcywgYW5hQGV4YW1w\nbGUuY29t",
+        r"Pz8\\/Pj4\\/YW5hQGV4YW1wbGUuY29t",
+        "RGVhciBBbmEgRO1heiwgd2VsY29tZQ==",
         "AGEAbgBhAEAAZQB4AGEAbQBwAGwAZQAuAGMAbwBt",
         "\u{0}",
         r"\u0000",
@@ -265,16 +268,18 @@ proptest! {
         beside in (0..BESIDE.len(), 0..BESIDE.len()),
         encoders in proptest::collection::vec(0..Encoder::ALL.len(), 0..4),
         offset in 0..130_usize,
+        inside in prop_oneof![Just(0_usize), 0..130_usize],
     ) {
         let Ok(searcher) = Searcher::new(&[identifiers]) else {
             return Ok(());
         };
-        let inner = format!("{}{}{}", BESIDE[beside.0], escape(&respell(&text, how), &ways), BESIDE[beside.1]);
+        let start = "lorem ipsum ".repeat(11);
+        // What base64 stands for is as far from its beginning.
+        let inner = format!("{}{}{}{}", &start[start.len() - inside..], BESIDE[beside.0], escape(&respell(&text, how), &ways), BESIDE[beside.1]);
         let encoders: Vec<Encoder> = encoders.into_iter().map(|at| Encoder::ALL[at]).collect();
         let Some(encoded) = chain(&inner, &encoders) else {
             return Ok(());
         };
-        let start = "lorem ipsum ".repeat(11);
         let start = &start.as_bytes()[start.len() - offset..];
         check(&searcher, &encoded)?;
         check(&searcher, &[start, &encoded].concat())?;

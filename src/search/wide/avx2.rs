@@ -204,35 +204,51 @@ pub(in crate::search) fn classify(
     let (low, high) = (table(&LOW), table(&HIGH));
     let (kinds_a, kinds_b) = (look_up(a, low, high), look_up(b, low, high));
     let zero = _mm256_setzero_si256();
-    let any = |kinds: u8| {
-        let none = |found| _mm256_cmpeq_epi8(_mm256_and_si256(found, splat(kinds)), zero);
-        !mask(none(kinds_a), none(kinds_b))
+    let none = |found, kinds: u8| _mm256_cmpeq_epi8(_mm256_and_si256(found, splat(kinds)), zero);
+    let any = |kinds| !mask(none(kinds_a, kinds), none(kinds_b, kinds));
+    let are = |byte: u8| {
+        let byte = splat(byte);
+        (_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte))
     };
-    let is = |byte: u8| {
-        mask(
-            _mm256_cmpeq_epi8(a, splat(byte)),
-            _mm256_cmpeq_epi8(b, splat(byte)),
-        )
+    let is = |byte| {
+        let (first, second) = are(byte);
+        mask(first, second)
+    };
+    let hyphens = are(b'-');
+    // Put together before they become masks: of two masks the compiler makes one of single bits, byte by byte.
+    let any_or_hyphen = |kinds| {
+        let first = _mm256_andnot_si256(hyphens.0, none(kinds_a, kinds));
+        let second = _mm256_andnot_si256(hyphens.1, none(kinds_b, kinds));
+        !mask(first, second)
     };
     let is_control = |bytes| {
         let below = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, splat(0x1F)), bytes);
         _mm256_or_si256(below, _mm256_cmpeq_epi8(bytes, splat(0x7F)))
     };
-    Masks {
-        alnum: any(DIGIT | A_TO_O | P_TO_Z),
+    let mut masks = Masks {
+        token: any_or_hyphen(DIGIT | A_TO_O | P_TO_Z | DOT | UNDERSCORE),
+        base64: any_or_hyphen(DIGIT | A_TO_O | P_TO_Z | PLUS_SLASH | UNDERSCORE),
         hex: any(DIGIT | A_TO_F),
-        dot: any(DOT),
-        hyphen: is(b'-'),
-        underscore: any(UNDERSCORE),
-        plus_slash: any(PLUS_SLASH),
+        hyphen: mask(hyphens.0, hyphens.1),
+        sign: any(PLUS_SLASH | UNDERSCORE),
         backslash: is(b'\\'),
-        at: is(b'@'),
-        percent_amp: any(PERCENT_AMP),
-        high: mask(a, b),
-        control: mask(is_control(a), is_control(b)),
         pieces: pieces.map_or(0, |prints| places(window, prints)),
         heads: heads.map_or(0, |prints| places(window, prints)),
+        ..Masks::default()
+    };
+    // Most blocks have none of the others: their highest bits tell.
+    let other = |bytes, kinds| {
+        let either = _mm256_or_si256(is_control(bytes), _mm256_cmpeq_epi8(bytes, splat(b'@')));
+        _mm256_or_si256(_mm256_or_si256(bytes, kinds), either)
+    };
+    let others = _mm256_or_si256(other(a, kinds_a), other(b, kinds_b));
+    if _mm256_testz_si256(others, splat(0x80)) == 0 {
+        masks.at = is(b'@');
+        masks.percent_amp = mask(kinds_a, kinds_b);
+        masks.high = mask(a, b);
+        masks.control = mask(is_control(a), is_control(b));
     }
+    masks
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ pub(in crate::search) const WINDOW: usize = BLOCK + PRINT - 1;
 /// The kinds of the bytes of one block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::search) struct Masks {
-    /// `[A-Za-z0-9]`
-    pub(in crate::search) alnum: u64,
+    /// The characters of tokens: `[A-Za-z0-9._-]`
+    pub(in crate::search) token: u64,
+    /// The digits of base64, of both alphabets: `[A-Za-z0-9+/_-]`
+    pub(in crate::search) base64: u64,
     /// `[A-Fa-f0-9]`
     pub(in crate::search) hex: u64,
-    pub(in crate::search) dot: u64,
     pub(in crate::search) hyphen: u64,
-    pub(in crate::search) underscore: u64,
-    /// `+` and `/`
-    pub(in crate::search) plus_slash: u64,
+    /// `+`, `/` and `_`
+    pub(in crate::search) sign: u64,
     pub(in crate::search) backslash: u64,
     pub(in crate::search) at: u64,
     /// `%` and `&`
@@ -29,18 +29,6 @@ pub(in crate::search) struct Masks {
     pub(in crate::search) pieces: u64,
     /// Where a token that is looked for may begin.
     pub(in crate::search) heads: u64,
-}
-
-impl Masks {
-    /// The characters of tokens.
-    pub(in crate::search) fn token(&self) -> u64 {
-        self.alnum | self.dot | self.hyphen | self.underscore
-    }
-
-    /// The digits of base64, of both alphabets.
-    pub(in crate::search) fn base64(&self) -> u64 {
-        self.alnum | self.hyphen | self.underscore | self.plus_slash
-    }
 }
 
 /// Which bytes may stand at the first places of any of several texts: a table by nibble for each place, a bit for each of eight groups
@@ -122,23 +110,18 @@ pub(in crate::search) fn classify(
     let mut masks = Masks::default();
     for (at, byte) in window.iter().copied().take(BLOCK).enumerate() {
         let bit = 1_u64 << at;
-        if byte.is_ascii_alphanumeric() {
-            masks.alnum |= bit;
-            masks.hex |= if byte.is_ascii_hexdigit() { bit } else { 0 };
-        } else {
-            match byte {
-                b'.' => masks.dot |= bit,
-                b'-' => masks.hyphen |= bit,
-                b'_' => masks.underscore |= bit,
-                b'+' | b'/' => masks.plus_slash |= bit,
-                b'\\' => masks.backslash |= bit,
-                b'@' => masks.at |= bit,
-                b'%' | b'&' => masks.percent_amp |= bit,
-                0x80.. => masks.high |= bit,
-                0..0x20 | 0x7F => masks.control |= bit,
-                _ => {}
-            }
-        }
+        let set = |is_set: bool| if is_set { bit } else { 0 };
+        let is_letter = byte.is_ascii_alphanumeric();
+        masks.token |= set(is_letter || b"._-".contains(&byte));
+        masks.base64 |= set(is_letter || b"+/_-".contains(&byte));
+        masks.hex |= set(byte.is_ascii_hexdigit());
+        masks.hyphen |= set(byte == b'-');
+        masks.sign |= set(b"+/_".contains(&byte));
+        masks.backslash |= set(byte == b'\\');
+        masks.at |= set(byte == b'@');
+        masks.percent_amp |= set(byte == b'%' || byte == b'&');
+        masks.high |= set(!byte.is_ascii());
+        masks.control |= set(byte.is_ascii_control());
     }
     let places = |prints: Option<&Prints>| {
         let mut places = 0;
