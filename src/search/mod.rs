@@ -104,6 +104,9 @@ pub struct Options<'a> {
     pub expansion_ratio: u64,
     /// The name of the blob, which tells attachments from logs.
     pub path: Option<&'a str>,
+    /// Whether every record gets the exact search, and not only those that the first pass cannot pass over. It finds the same, at
+    /// many times the cost: tests hold one against the other.
+    pub is_exhaustive: bool,
 }
 
 impl Default for Options<'_> {
@@ -114,6 +117,7 @@ impl Default for Options<'_> {
             expansion_limit: 64 << 20,
             expansion_ratio: 100,
             path: None,
+            is_exhaustive: false,
         }
     }
 }

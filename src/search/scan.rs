@@ -67,7 +67,7 @@ impl<'s> Scan<'s> {
                 charset: Charset::Unknown(Vec::new()),
                 splitter: Splitter::new(options.max_record),
                 records: Records {
-                    sieve: &searcher.sieve,
+                    sieve: (!options.is_exhaustive).then_some(&searcher.sieve),
                     depth: options.depth,
                     scratch: Scratch::default(),
                     examiner: Examiner::new(searcher, options),
@@ -299,8 +299,8 @@ impl Text<'_> {
 
 /// Searches records and reports those with hits.
 struct Records<'s> {
-    /// Tells which records need to be examined.
-    sieve: &'s Sieve,
+    /// Tells which records need to be examined; all of them without.
+    sieve: Option<&'s Sieve>,
     /// How many layers of encoding are taken off.
     depth: u8,
     scratch: Scratch,
@@ -335,9 +335,10 @@ impl Records<'_> {
             }
         }
         let bytes = whole_words(&piece);
+        let (depth, scratch) = (self.depth, &mut self.scratch);
         if self
             .sieve
-            .may_hold(bytes, piece.is_json, self.depth, &mut self.scratch)
+            .is_none_or(|sieve| sieve.may_hold(bytes, piece.is_json, depth, scratch))
         {
             self.examiner
                 .search(bytes, piece.is_json, piece.is_in_string, piece.end);

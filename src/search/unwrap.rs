@@ -7,7 +7,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::Unsearched;
-use super::texts::{is_text, is_zlib};
+use super::texts::{is_binary, is_text, is_zlib};
 
 /// The most entries of a zip archive that are opened.
 const MAX_ENTRIES: usize = 1_000;
@@ -37,7 +37,7 @@ pub(super) fn unwrap(bytes: &[u8], limit: u64, parts: &mut dyn Parts) -> bool {
     match bytes {
         [0x1F, 0x8B, 8, ..] => {
             let decoder = MultiGzDecoder::new(bytes);
-            inflate(decoder, Unsearched::DamagedGzip, |_| true, limit, parts)
+            inflate(decoder, Unsearched::DamagedGzip, |_, _| true, limit, parts)
         }
         [0x28, 0xB5, 0x2F, 0xFD, ..] => {
             parts.part(Part::Missed(Unsearched::Zstd, 0));
@@ -48,7 +48,7 @@ pub(super) fn unwrap(bytes: &[u8], limit: u64, parts: &mut dyn Parts) -> bool {
         _ if is_zlib(bytes) && !is_text(bytes, true) => inflate(
             ZlibDecoder::new(bytes),
             Unsearched::DamagedZlib,
-            |inflated| was_zlib(bytes, inflated),
+            was_zlib,
             limit,
             parts,
         ),
@@ -56,37 +56,33 @@ pub(super) fn unwrap(bytes: &[u8], limit: u64, parts: &mut dyn Parts) -> bool {
     }
 }
 
-/// Whether bytes that begin like zlib were a stream that is damaged, judged by what came out of it, and not any bytes.
-///
-/// Two bytes are a weak sign. Codes of its own or a length with its complement are a strong one; with the fixed codes any bits
-/// are a few bytes, and then mostly an error.
-fn was_zlib(bytes: &[u8], inflated: &[u8]) -> bool {
-    let has_fixed_codes = bytes.get(2).is_some_and(|byte| byte >> 1 & 3 == 1);
-    match inflated.len() {
-        0 => false,
-        _ if !has_fixed_codes => true,
-        1..8 => false,
-        8..64 => is_text(inflated, true),
-        64.. => true,
-    }
+/// Whether bytes that begin like zlib were a stream that is damaged, and not any bytes: two bytes are a weak sign, and any bits
+/// make a few more, or the same one over and over, before they make an error.
+fn was_zlib(decoder: &ZlibDecoder<&[u8]>, inflated: &[u8]) -> bool {
+    let mut different: Vec<u8> = inflated.iter().copied().take(1_000).collect();
+    different.sort_unstable();
+    different.dedup();
+    let is_plain = inflated.is_ascii() && !is_binary(inflated);
+    decoder.total_in() >= 64 || (different.len() >= 8 && is_plain)
 }
 
 /// Reads all that the allowance permits. Returns whether the stream was sound.
 ///
 /// `is_sure` is asked of a stream that is not, with what came out of it: whether its damage is worth a word.
-fn inflate(
-    decoder: impl Read,
+fn inflate<D: Read>(
+    mut decoder: D,
     damaged: Unsearched,
-    is_sure: impl Fn(&[u8]) -> bool,
+    is_sure: impl Fn(&D, &[u8]) -> bool,
     limit: u64,
     parts: &mut dyn Parts,
 ) -> bool {
     let allowance = parts.allowance();
     let mut bytes = Vec::new();
     let outcome = decoder
+        .by_ref()
         .take(allowance.saturating_add(1))
         .read_to_end(&mut bytes);
-    if outcome.is_err() && is_sure(&bytes) {
+    if outcome.is_err() && is_sure(&decoder, &bytes) {
         parts.part(Part::Missed(damaged, 0));
     }
     if bytes.len() as u64 > allowance {
@@ -113,7 +109,7 @@ fn unzip(bytes: &[u8], limit: u64, parts: &mut dyn Parts) -> bool {
                     parts.part(Part::Name(&name));
                 }
                 if entry.is_file() {
-                    inflate(entry, Unsearched::DamagedZip, |_| true, limit, parts);
+                    inflate(entry, Unsearched::DamagedZip, |_, _| true, limit, parts);
                 }
             }
             Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
@@ -137,7 +133,7 @@ fn unzip_stream(mut bytes: &[u8], limit: u64, parts: &mut dyn Parts) {
                 if let Ok(name) = entry.name() {
                     parts.part(Part::Name(&name));
                 }
-                inflate(entry, Unsearched::DamagedZip, |_| true, limit, parts);
+                inflate(entry, Unsearched::DamagedZip, |_, _| true, limit, parts);
             }
             Ok(None) | Err(_) => return,
         }
