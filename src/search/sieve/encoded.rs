@@ -158,9 +158,8 @@ impl Pass<'_, '_> {
         }
         for start in positions(starts) {
             let length = run_length(digits, next_digits, start);
-            if may_be_text(self.view, at + start, length)
-                && (self.is_decoded || begins_text(self.view, at + start))
-            {
+            // Around an escape the view may end inside of a run: far enough behind the escape to be seen where it stands.
+            if may_be_text(self.view, at + start, length) && begins_text(self.view, at + start) {
                 return true;
             }
         }
