@@ -164,33 +164,44 @@ impl Units {
     }
 }
 
-/// Whether what base64 stands for is worth a look: the beginning of a text in UTF-8, UTF-16 or Latin-1, or of a container.
-pub(super) fn may_be_opened(bytes: &[u8]) -> bool {
-    is_container(bytes) || is_text(bytes, true) || is_latin_1(bytes)
+/// Whether what digits of base64 stand for is worth a look: the beginning of a text in UTF-8, UTF-16 or Latin-1, or of a container.
+///
+/// Where all `digits` are hexadecimal they are an ID or a hash: with such a choice of digits many of those would be Latin-1.
+pub(super) fn may_be_opened(bytes: &[u8], digits: &[u8]) -> bool {
+    is_container(bytes) || is_text(bytes, true) || (is_latin_1(bytes) && !is_hex(digits))
 }
 
-/// Whether [`may_be_opened`] says yes to the bytes, or to a beginning of them: of `least` bytes or `step` more, and so on.
-pub(super) fn some_beginning_may_be_opened(bytes: &[u8], least: usize, step: usize) -> bool {
-    let Some(first) = bytes.get(..least) else {
+fn is_hex(digits: &[u8]) -> bool {
+    digits
+        .iter()
+        .all(|digit| digit.is_ascii_hexdigit() || matches!(digit, b'-' | b'+'))
+}
+
+/// Whether [`may_be_opened`] says yes to the bytes, or to a beginning of them: that of 16 digits, of 20, and so on.
+pub(super) fn some_beginning_may_be_opened(bytes: &[u8], digits: &[u8]) -> bool {
+    const LEAST: usize = 12;
+    let Some(first) = bytes.get(..LEAST) else {
         return false;
     };
     // What begins a longer container or text in UTF-8 is one itself. Of the others more bytes may show another thing.
     let is_clear = is_container(first) || byte_order_mark(first).is_some() || is_utf8(first, true);
-    let ends = || (least..=bytes.len()).step_by(step);
-    is_clear
-        || ends().any(|end| bytes.get(..end).is_some_and(is_latin_1))
-        || [Order::Little, Order::Big].into_iter().any(|order| {
-            let mut units = Units::default();
-            let mut pairs = bytes.chunks_exact(2);
-            ends().any(|end| {
-                let missing = (end / 2).saturating_sub(units.count);
-                pairs
-                    .by_ref()
-                    .take(missing)
-                    .for_each(|pair| units.add(order.unit([pair[0], pair[1]])));
-                units.are_plausible()
-            })
+    let ends = || (LEAST..=bytes.len()).step_by(3);
+    let is_latin_1 = |end: usize| {
+        let digits = digits.get(..end / 3 * 4).unwrap_or_default();
+        bytes.get(..end).is_some_and(is_latin_1) && !is_hex(digits)
+    };
+    let is_utf16 = |order: Order| {
+        let mut units = Units::default();
+        let mut pairs = bytes.chunks_exact(2);
+        ends().any(|end| {
+            let missing = (end / 2).saturating_sub(units.count);
+            for pair in pairs.by_ref().take(missing) {
+                units.add(order.unit([pair[0], pair[1]]));
+            }
+            units.are_plausible()
         })
+    };
+    is_clear || ends().any(is_latin_1) || is_utf16(Order::Little) || is_utf16(Order::Big)
 }
 
 /// Whether the bytes are a text in Latin-1, three quarters of it ASCII at least. Any bytes could be one: of twelve random ones
@@ -307,8 +318,11 @@ mod tests {
             ],
         ) {
             let ends = (12..=bytes.len()).step_by(3);
-            let expected = ends.into_iter().any(|end| may_be_opened(&bytes[..end]));
-            prop_assert_eq!(some_beginning_may_be_opened(&bytes, 12, 3), expected);
+            for digits in [["z"; 32].concat(), ["e-"; 16].concat(), ["e"; 28].concat() + "text"] {
+                let may = |end: usize| may_be_opened(&bytes[..end], &digits.as_bytes()[..end / 3 * 4]);
+                let found = some_beginning_may_be_opened(&bytes, digits.as_bytes());
+                prop_assert_eq!(found, ends.clone().any(may));
+            }
         }
     }
 }

@@ -259,7 +259,7 @@ mod tests {
             for length in 12..=bytes.len() {
                 let part = &bytes[..length];
                 let encoded = BASE64_STANDARD_NO_PAD.encode(part);
-                if encoded.len() < MIN_RUN || !may_be_opened(part) {
+                if encoded.len() < MIN_RUN || !may_be_opened(part, encoded.as_bytes()) {
                     continue;
                 }
                 for after in ["", "\"", " x", "==", "\n", r"\n"] {

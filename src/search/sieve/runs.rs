@@ -1,6 +1,6 @@
 //! The first digits of base64, read as the exact search may read them: over `\/` and line breaks.
 
-use super::base64::{MIN_RUN, NONE, PROBE, decode, value};
+use super::base64::{NONE, PROBE, decode, value};
 use crate::search::texts::some_beginning_may_be_opened;
 
 /// Whether the base64 that begins at the position may be opened by the exact search: some of its first digits stand for a text or
@@ -10,13 +10,10 @@ use crate::search::texts::some_beginning_may_be_opened;
 pub(super) fn begins_text(view: &[u8], start: usize) -> bool {
     let mut digits = [0; PROBE];
     let count = first_digits(view.get(start..).unwrap_or_default(), &mut digits);
-    if count < MIN_RUN {
-        return false;
-    }
     let mut bytes = [0; PROBE / 4 * 3];
     decode(&digits, &mut bytes);
     let bytes = bytes.get(..count / 4 * 3).unwrap_or_default();
-    some_beginning_may_be_opened(bytes, MIN_RUN / 4 * 3, 3)
+    some_beginning_may_be_opened(bytes, digits.get(..count).unwrap_or_default())
 }
 
 /// Reads digits over slashes that are escaped, and over line breaks with what indents the next line. Returns how many there are.
