@@ -12,6 +12,7 @@ use super::base64_runs::decode_runs;
 use super::escapes::{Beside, Escapes, Escaping, unentity, unescape, unpercent};
 use super::fields::{Field, classify};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
+use super::index::Tokens;
 use super::json::{Lexer, Text, Token, is_json, next_fragment};
 use super::matcher::{Found, Owner};
 use super::texts::{
@@ -117,6 +118,8 @@ pub(super) struct Examiner<'s> {
     hasher: RandomState,
     buffers: Vec<Vec<u8>>,
     folded: String,
+    /// Gathers the words of all texts, for an index.
+    pub(super) tokens: Option<Tokens>,
 }
 
 impl<'s> Examiner<'s> {
@@ -143,6 +146,7 @@ impl<'s> Examiner<'s> {
             hasher: RandomState::new(),
             buffers: Vec::new(),
             folded: String::new(),
+            tokens: None,
         }
     }
 
@@ -165,7 +169,7 @@ impl<'s> Examiner<'s> {
             return self.examine_bytes(bytes, Place::RECORD);
         }
         let text = lossless(bytes);
-        self.may_match = self.searcher.matcher.may_match(text.as_bytes());
+        self.may_match = self.tokens.is_some() || self.searcher.matcher.may_match(text.as_bytes());
         self.looks_like_sdk = [&b"\"sid\""[..], b"\"device\"", b"\"MessageType\""]
             .iter()
             .any(|key| memmem::find(text.as_bytes(), key).is_some());
@@ -550,6 +554,9 @@ impl<'s> Examiner<'s> {
 
     /// Matches a text as it stands.
     fn matches(&mut self, text: &str, escaping: Escaping, place: Place) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.add(text);
+        }
         let searcher = self.searcher;
         let as_it_is = place.is_derived || self.may_match;
         let mut scratch = std::mem::take(&mut self.folded);

@@ -35,6 +35,7 @@ pub mod facts;
 mod fields;
 mod hits;
 mod identifiers;
+pub mod index;
 mod json;
 mod layout;
 mod matcher;

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod encode;
+mod index;
 mod layouts;
 mod limits;
 mod look_alikes;

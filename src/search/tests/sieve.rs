@@ -35,7 +35,7 @@ fn check(searcher: &Searcher, record: &[u8]) -> Result<bool, TestCaseError> {
 }
 
 /// A row of the export in which nobody is named; `more` is a part of its properties.
-fn row(more: &str) -> String {
+pub(super) fn row(more: &str) -> String {
     let properties = serde_json::json!({
         "screen": "Checkout",
         "url": "https://shop.contoso.com/search?q=blue%20shoes&page=2",
@@ -142,7 +142,7 @@ fn needles_at_every_offset() {
 }
 
 /// An identifier of any kind, and a text that may be one of its spellings.
-fn identifier() -> impl Strategy<Value = (Identifiers, String)> {
+pub(super) fn identifier() -> impl Strategy<Value = (Identifiers, String)> {
     let with = |change: fn(&mut Identifiers, String)| {
         move |text: String| {
             let mut identifiers = Identifiers::default();
@@ -196,7 +196,7 @@ fn identifier() -> impl Strategy<Value = (Identifiers, String)> {
     prop_oneof![3 => user_id, 2 => email, 3 => term, 1 => literal, 1 => uuid, 1 => path]
 }
 
-fn respell(text: &str, how: u8) -> String {
+pub(super) fn respell(text: &str, how: u8) -> String {
     match how {
         1 => text.to_uppercase(),
         2 => text.to_lowercase(),
@@ -212,7 +212,7 @@ fn respell(text: &str, how: u8) -> String {
 }
 
 /// Escapes some characters, each in one of several ways.
-fn escape(text: &str, ways: &[u8]) -> String {
+pub(super) fn escape(text: &str, ways: &[u8]) -> String {
     let mut escaped = String::new();
     for (c, way) in text.chars().zip(ways.iter().cycle()) {
         let code = u32::from(c);
@@ -233,7 +233,7 @@ fn escape(text: &str, ways: &[u8]) -> String {
     escaped
 }
 
-const BESIDE: [&str; 22] = [
+pub(super) const BESIDE: [&str; 22] = [
     "",
     " ",
     "\"",
