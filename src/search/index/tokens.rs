@@ -21,7 +21,7 @@ pub(super) enum Token<'t> {
 pub(super) fn tokens(text: &str, mut found: impl FnMut(Token<'_>)) {
     let mut word = String::new();
     let mut skip_to = 0;
-    let mut flush = |word: &mut String, found: &mut dyn FnMut(Token<'_>)| {
+    let flush = |word: &mut String, found: &mut dyn FnMut(Token<'_>)| {
         if !word.is_empty() {
             found(Token::Word(word));
             word.clear();

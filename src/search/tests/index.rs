@@ -1,16 +1,16 @@
 //! An index never passes over a blob in which the exact search finds somebody, and passes over nearly all others.
 
 use proptest::prelude::*;
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 use super::encode::{Encoder, chain};
 use super::sieve::{BESIDE, escape, identifier, respell, row};
 use super::*;
-use crate::search::index::{HEAD, Index, Key, Query, first_part, write};
+use crate::search::index::{BlobTokens, HEAD, Index, Key, Query, first_part, write};
 
 /// Searches a blob, and says what an index tells of it.
-fn indexed(searcher: &Searcher, key: &Key, blob: &[u8]) -> (bool, Summary, index::BlobTokens) {
+fn indexed(searcher: &Searcher, key: &Key, blob: &[u8]) -> (bool, Summary, BlobTokens) {
     let mut found = Collect::default();
     let mut scan = searcher.scan(Options::default()).with_tokens(key);
     assert!(scan.push(blob, &mut found).is_continue());
