@@ -297,29 +297,86 @@ fn ledger(path: &std::path::Path) -> anyhow::Result<BTreeMap<String, bool>> {
 }
 
 /// The share of the budget that was used in those stretches between two kills that are long enough to tell.
-fn share(audit: &Audit, (from, to): (Timestamp, Timestamp), kills: &[Timestamp]) -> f64 {
+fn share(audit: &Audit, span: (Timestamp, Timestamp), kills: &[Timestamp]) -> f64 {
+    let mut calls: Vec<Timestamp> = audit.api_calls().map(|it| it.at).collect();
+    calls.sort_unstable();
+    share_of(&calls, span, kills, CALLS)
+}
+
+/// The same of calls in their order, `limit` of them in a window.
+///
+/// Where the window is full the budget allows nothing, and nothing is lost by waiting; where it has room it allows as many calls a
+/// second as a window has on the average, and those beyond are no merit.
+fn share_of(
+    calls: &[Timestamp],
+    (from, to): (Timestamp, Timestamp),
+    kills: &[Timestamp],
+    limit: usize,
+) -> f64 {
     // After a kill the messages are invisible for as long as the lease, and the dead one's calls are lost to the window.
     let recovery = SignedDuration::from_secs(10);
+    let window = SignedDuration::try_from(WINDOW).unwrap_or(SignedDuration::MAX);
+    let until = |at: Timestamp| calls.partition_point(|it| *it < at);
+    let ago = |at: Timestamp| at.checked_sub(window).unwrap_or(Timestamp::MIN);
+    let (mut used, mut allowed) = (0.0, 0.0);
     let mut edges = vec![from];
     edges.extend(kills.iter().copied().filter(|at| (from..to).contains(at)));
     edges.push(to);
-    let (mut calls, mut seconds) = (0_usize, 0.0);
     for pair in edges.windows(2) {
         let [begin, end] = pair else { continue };
-        let begin = begin.checked_add(recovery).unwrap_or(*begin);
-        if begin >= *end {
-            continue;
+        let mut at = begin.checked_add(recovery).unwrap_or(*begin);
+        while at < *end {
+            let next = at
+                .checked_add(SignedDuration::from_secs(1))
+                .unwrap_or(*end)
+                .min(*end);
+            // Calls that count at the beginning of the second leave the window while it lasts.
+            let room = limit.saturating_sub(until(at) - until(ago(next)));
+            let seconds = next.duration_since(at).as_secs_f64();
+            let fair = (limit as f64 / WINDOW.as_secs_f64() * seconds).min(room as f64);
+            used += ((until(next) - until(at)) as f64).min(fair);
+            allowed += fair;
+            at = next;
         }
-        calls += audit
-            .api_calls()
-            .filter(|it| (begin..*end).contains(&it.at))
-            .count();
-        seconds += end.duration_since(begin).as_secs_f64();
     }
-    let allowed = CALLS as f64 / WINDOW.as_secs_f64() * seconds;
-    if allowed > 0.0 {
-        calls as f64 / allowed
-    } else {
-        0.0
+    if allowed > 0.0 { used / allowed } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many calls in each second, second by second, of a budget of ten in a second.
+    fn found(rates: &[usize], kills: &[i64]) -> f64 {
+        let at = |second: i64, nth: i64| {
+            Timestamp::from_millisecond(second * 1_000 + nth).expect("a time")
+        };
+        let seconds = rates.iter().zip(0_i64..);
+        let calls: Vec<Timestamp> = seconds
+            .flat_map(|(rate, second)| (0_i64..).take(*rate).map(move |nth| at(second, nth)))
+            .collect();
+        let end = i64::try_from(rates.len()).expect("short");
+        let kills: Vec<Timestamp> = kills.iter().map(|second| at(*second, 0)).collect();
+        share_of(&calls, (at(0, 0), at(end, 0)), &kills, 3_000)
+    }
+
+    #[test]
+    fn what_the_budget_allows_is_used_or_lost() {
+        let is = |found: f64, expected: f64| (found - expected).abs() < 0.01;
+        // Evenly, at half the rate, and not at all.
+        assert!(is(found(&[10; 400], &[]), 1.0));
+        assert!(is(found(&[5; 400], &[]), 0.5));
+        assert!(is(found(&[0; 400], &[]), 0.0));
+        // All at once, and then there is nothing to be had until the window moves on.
+        let burst = [vec![20; 150], vec![0; 150], vec![20; 150]].concat();
+        assert!(is(found(&burst, &[]), 1.0));
+        // The same with a rest of fifty seconds in which it could have called.
+        let idle = [vec![20; 150], vec![0; 200], vec![20; 100]].concat();
+        let share = found(&idle, &[]);
+        assert!((0.7..0.9).contains(&share), "{share}");
+        // Ten seconds after a kill count for nobody.
+        let killed = [vec![10; 100], vec![0; 10], vec![10; 190]].concat();
+        assert!(is(found(&killed, &[100]), 1.0));
+        assert!(found(&killed, &[]) < 0.98);
     }
 }
