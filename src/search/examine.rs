@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use memchr::{memchr, memmem};
 
 use super::base64_runs::decode_runs;
-use super::escapes::{Beside, Escapes, Escaping, unentity, unescape, unpercent};
+use super::escapes::{Escapes, Escaping, unentity, unescape, unpercent};
 use super::fields::{Field, classify};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
 use super::json::{Lexer, Text, Token, is_json, next_fragment};
@@ -484,10 +484,6 @@ impl<'s> Examiner<'s> {
         if text.len() >= 16 {
             let mut run = self.take_buffer();
             decode_runs(text.as_bytes(), &mut run, |range, bytes| {
-                // What an escape cuts off is seen whole in the text without it; a part could end in somebody else's name.
-                if escaping.beside(text, range.start, range.end) == Beside::Hidden {
-                    return;
-                }
                 // Padding is no part of a run.
                 let padding = text.get(range.end..).unwrap_or_default();
                 let is_all = range.start == 0 && padding.bytes().all(|byte| byte == b'=');

@@ -30,8 +30,6 @@ pub(super) enum Encoder {
     Base64UrlUnpadded,
     /// Base64 in lines of 76 characters.
     Base64Wrapped,
-    /// Base64 in short lines that are indented.
-    Base64Indented,
     /// Entities of HTML.
     Entities,
     /// gzip.
@@ -51,7 +49,7 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::JsonString,
         Self::JsonUnicode,
         Self::JsonObject,
@@ -62,7 +60,6 @@ impl Encoder {
         Self::Base64Url,
         Self::Base64UrlUnpadded,
         Self::Base64Wrapped,
-        Self::Base64Indented,
         Self::Entities,
         Self::Gzip,
         Self::Zlib,
@@ -120,12 +117,6 @@ impl Encoder {
                 .chunks(76)
                 .collect::<Vec<_>>()
                 .join(&b"\r\n"[..]),
-            Self::Base64Indented => BASE64_STANDARD
-                .encode(bytes)
-                .as_bytes()
-                .chunks(20)
-                .collect::<Vec<_>>()
-                .join(&b"\n\t"[..]),
             Self::Entities => text()?
                 .chars()
                 .map(|c| match c {
