@@ -1,5 +1,6 @@
 //! The request's stored state: records, slices, plans, hits. Every write to the work storage goes through here.
 
+mod bins;
 pub mod names;
 mod readings;
 mod records;

@@ -319,7 +319,7 @@ impl Store {
         };
         let bin = Bin::of(number);
         let marks = self.mark(id, run, step, number, mark).await?;
-        let Some(sum) = marks.sum_if_over(bin, root.slices) else {
+        let Some(sum) = marks.and_then(|marks| marks.sum_if_over(bin, root.slices)) else {
             return Ok(Finished::OthersOpen);
         };
         let name = Self::step_blob(id, run, step, "root.json");
@@ -352,53 +352,6 @@ impl Store {
         Err(Error::Lost {
             what: "a step's root",
         })
-    }
-
-    /// Changes a slice's mark in its bin.
-    ///
-    /// # Errors
-    /// When the bin cannot be read or written.
-    pub async fn mark(
-        &self,
-        id: &RequestId,
-        run: u32,
-        step: Step,
-        number: u32,
-        mark: SliceMark,
-    ) -> Result<Bin, Error> {
-        let bin = Bin::of(number);
-        for attempt in 0..TRIES {
-            let (mut marks, etag) = self.bin(id, run, step, bin).await?;
-            if !marks.mark(number, mark.clone()) {
-                return Ok(marks);
-            }
-            let name = Self::step_blob(id, run, step, &format!("bins/{bin:04}.json"));
-            match self
-                .replace_json(&name, "a bin", &marks, etag.as_ref())
-                .await
-            {
-                Ok(_) => return Ok(marks),
-                Err(Error::Lost { .. }) => pause(attempt).await,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Lost { what: "a bin" })
-    }
-
-    /// Reads a bin; one that was never stored is empty.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn bin(
-        &self,
-        id: &RequestId,
-        run: u32,
-        step: Step,
-        bin: u32,
-    ) -> Result<(Bin, Option<ETag>), Error> {
-        let name = Self::step_blob(id, run, step, &format!("bins/{bin:04}.json"));
-        let read = self.read_json(&name, "a bin").await?;
-        Ok(read.map_or((Bin::default(), None), |(bin, etag)| (bin, Some(etag))))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bins::Bins;
 use crate::storage::{self, Account, BlobWriter, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
@@ -67,6 +68,7 @@ pub struct Store {
     pub(super) container: Container,
     queues: Account,
     probe: Arc<dyn Probe>,
+    pub(super) bins: Arc<Bins>,
 }
 
 impl Store {
@@ -77,6 +79,7 @@ impl Store {
             container,
             queues,
             probe,
+            bins: Arc::default(),
         }
     }
 

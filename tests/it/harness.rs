@@ -13,21 +13,33 @@ use tokio::sync::Mutex;
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Accounts that one emulator is used for: it becomes slower with all that was ever stored in it.
-const ACCOUNTS: usize = 40;
+const ACCOUNTS: usize = 30;
+/// Emulators at once. Each is busy on one core at most, and most of what the tests wait for.
+const EMULATORS: usize = 2;
 
-/// An emulator from which one account may be taken. Tests share it, until it has served its number of accounts; it ends
-/// with the last of them, or with the process.
+/// An emulator from which one account may be taken. Tests share them in turn; one that has served its number of accounts
+/// is replaced, and ends with the last test that uses it, or with the process.
 pub(crate) async fn azurite() -> Arc<Azurite> {
-    static AZURITE: Mutex<Option<(Arc<Azurite>, usize)>> = Mutex::const_new(None);
-    let mut current = AZURITE.lock().await;
-    if let Some((azurite, left)) = current.as_mut()
+    struct Pool {
+        next: usize,
+        slots: [Option<(Arc<Azurite>, usize)>; EMULATORS],
+    }
+    static POOL: Mutex<Pool> = Mutex::const_new(Pool {
+        next: 0,
+        slots: [const { None }; EMULATORS],
+    });
+    let mut pool = POOL.lock().await;
+    let next = pool.next;
+    pool.next = (next + 1) % EMULATORS;
+    let slot = &mut pool.slots[next];
+    if let Some((azurite, left)) = slot
         && *left > 0
     {
         *left -= 1;
         return Arc::clone(azurite);
     }
     let azurite = Arc::new(Azurite::start().await.expect("Azurite starts"));
-    *current = Some((Arc::clone(&azurite), ACCOUNTS - 1));
+    *slot = Some((Arc::clone(&azurite), ACCOUNTS - 1));
     azurite
 }
 
