@@ -10,7 +10,7 @@ use stack::{Settings, Stack};
 use tokio::sync::Mutex;
 
 /// How long a request may take in a test.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// Accounts that one emulator is used for: it becomes slower with all that was ever stored in it.
 const ACCOUNTS: usize = 30;

@@ -28,6 +28,11 @@ use serde_json::Value;
 
 use crate::harness::azurite;
 
+/// How long nothing is looked at after a look at every queue that found nothing: at first, and at most. Looking more often
+/// keeps the emulator from its work.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(160);
+
 /// Where an invocation ends: before or after the n-th write of a run, from 0; the flag says whether the write still happens.
 pub(crate) type Place = (usize, bool);
 
@@ -40,6 +45,8 @@ pub(crate) struct KillAt {
     killed: Mutex<Vec<(String, bool)>>,
     /// What the invocation under way works on, so that writes of one name can be told apart.
     invocation: Mutex<String>,
+    /// Queues that something was sent to, or may have been, and that were not looked at since.
+    sent: Mutex<BTreeSet<String>>,
 }
 
 impl KillAt {
@@ -74,6 +81,11 @@ impl KillAt {
         }
     }
 
+    /// The queues that something was sent to since this was asked last.
+    fn sent(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.sent.lock().expect("no panic"))
+    }
+
     /// The writes so far: what was worked on, and what was written.
     pub(crate) fn names(&self) -> Vec<String> {
         self.names.lock().expect("no panic").clone()
@@ -87,6 +99,10 @@ impl KillAt {
 
 impl Probe for KillAt {
     fn lives(&self, write: &str, done: bool) -> bool {
+        if let Some(queue) = write.strip_prefix("send ") {
+            let mut sent = self.sent.lock().expect("no panic");
+            sent.insert(queue.to_owned());
+        }
         let of = self.invocation.lock().expect("no panic").clone();
         let name = format!("{of}: {write}");
         let n = if done {
@@ -260,13 +276,28 @@ impl Pump {
         let mut app = Arc::new(self.app(Arc::clone(&disturb.probe))?);
         let end = Instant::now() + Duration::from_secs(90);
         let mut quiet = Instant::now();
+        let mut pause = SHORTEST_PAUSE;
+        // Queues that may hold something now; the others are looked at when these are empty.
+        let mut busy = BTreeSet::new();
         loop {
-            let mut worked = 0;
-            for (_, queue) in &self.queues {
-                worked += Box::pin(self.work_on(&mut app, queue, disturb)).await?;
+            if Instant::now() > end {
+                bail!("the request does not move on: {:#?}", self.record(id).await);
             }
-            if worked > 0 {
+            busy.extend(disturb.probe.sent());
+            let looks_at_all = busy.is_empty();
+            for (function, queue) in &self.queues {
+                if !looks_at_all && !busy.contains(function.name()) {
+                    continue;
+                }
+                if Box::pin(self.work_on(&mut app, queue, disturb)).await? > 0 {
+                    busy.insert(function.name().to_owned());
+                } else {
+                    busy.remove(function.name());
+                }
+            }
+            if !looks_at_all || !busy.is_empty() {
                 quiet = Instant::now();
+                pause = SHORTEST_PAUSE;
                 continue;
             }
             let record = self.record(id).await?;
@@ -284,10 +315,8 @@ impl Pump {
                 }
                 quiet = Instant::now();
             }
-            if Instant::now() > end {
-                bail!("the request does not move on: {record:#?}");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 

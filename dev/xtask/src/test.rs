@@ -3,10 +3,16 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::Context as _;
+use futures::StreamExt as _;
+
 use crate::cargo::cargo;
 use crate::chromium;
 use crate::run::{check, program};
 use crate::soak;
+
+/// Long runs at once: each keeps about one core busy.
+const SOAKS: usize = 2;
 
 /// Runs it all; with a filter only the tests whose names hold it.
 ///
@@ -39,24 +45,44 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     if filter.is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    for command in soak::Command::short_forms() {
-        println!();
-        let name = command.name();
-        let begin = Instant::now();
-        if Box::pin(soak::run(command)).await? != ExitCode::SUCCESS {
-            println!("soak {name} failed.");
-            return Ok(ExitCode::FAILURE);
-        }
-        println!(
-            "soak {name} --short took {:.0} s.",
-            begin.elapsed().as_secs_f64()
-        );
+    if !short_soaks().await? {
+        return Ok(ExitCode::FAILURE);
     }
     println!(
         "\nEverything passed in {:.0} s.",
         start.elapsed().as_secs_f64()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the short forms of the long runs, each as a process of its own, and shows what each said when it has ended;
+/// whether all went well.
+async fn short_soaks() -> anyhow::Result<bool> {
+    let itself = std::env::current_exe()?;
+    println!("\nShort forms of the long runs: {}", soak::NAMES.join(", "));
+    let runs = soak::NAMES.iter().map(|name| {
+        let mut command = program(&itself);
+        command.args(["soak", name, "--short"]);
+        async move {
+            let begin = Instant::now();
+            (*name, begin, command.output().await)
+        }
+    });
+    let mut ended = futures::stream::iter(runs).buffer_unordered(SOAKS);
+    let mut is_right = true;
+    while let Some((name, begin, output)) = ended.next().await {
+        let output = output.with_context(|| format!("soak {name} did not start"))?;
+        println!();
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        let took = begin.elapsed().as_secs_f64();
+        match output.status.success() {
+            true => println!("soak {name} --short took {took:.0} s."),
+            false => println!("soak {name} --short failed: {}.", output.status),
+        }
+        is_right &= output.status.success();
+    }
+    Ok(is_right)
 }
 
 /// The mock of SQL Server, a dependency of tests alone, links the system's OpenSSL; most machines that build have it.

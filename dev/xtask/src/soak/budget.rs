@@ -31,16 +31,6 @@ pub(crate) struct Options {
     short: bool,
 }
 
-impl Options {
-    /// The short form.
-    pub(crate) fn short() -> Self {
-        Self {
-            handler: None,
-            short: true,
-        }
-    }
-}
-
 /// A budget, and for how long it is watched.
 #[derive(Debug, Clone, Copy)]
 struct Watch {

@@ -61,21 +61,6 @@ pub(crate) struct Options {
     log: Option<PathBuf>,
 }
 
-impl Options {
-    /// The short form.
-    pub(crate) fn short() -> Self {
-        Self {
-            handler: None,
-            requests: 20,
-            kills: 50,
-            seed: 1,
-            short: true,
-            release: false,
-            log: None,
-        }
-    }
-}
-
 /// A request of the run.
 struct Request {
     expected: ExpectedRequest,

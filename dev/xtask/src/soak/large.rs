@@ -52,19 +52,6 @@ pub(crate) struct Options {
     only_slices: bool,
 }
 
-impl Options {
-    /// The short form.
-    pub(crate) fn short() -> Self {
-        Self {
-            handler: None,
-            reports: 20_000,
-            short: true,
-            no_slices: false,
-            only_slices: false,
-        }
-    }
-}
-
 /// Runs it; whether every figure keeps its goal.
 ///
 /// # Errors

@@ -31,27 +31,8 @@ pub(crate) enum Command {
     NinetyDays(ninety_days::Options),
 }
 
-impl Command {
-    /// The short forms, for tests.
-    pub(crate) fn short_forms() -> Vec<Self> {
-        vec![
-            Self::Kills(kills::Options::short()),
-            Self::Large(large::Options::short()),
-            Self::Budget(budget::Options::short()),
-            Self::NinetyDays(ninety_days::Options::short()),
-        ]
-    }
-
-    /// Its name on the command line.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Kills(_) => "kills",
-            Self::Large(_) => "large",
-            Self::Budget(_) => "budget",
-            Self::NinetyDays(_) => "ninety-days",
-        }
-    }
-}
+/// Their names on the command line; each has a `--short` form.
+pub(crate) const NAMES: [&str; 4] = ["kills", "large", "budget", "ninety-days"];
 
 /// Runs it; the exit code says whether all was as it should be.
 ///

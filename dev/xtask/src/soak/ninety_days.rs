@@ -48,18 +48,6 @@ pub(crate) struct Options {
     short: bool,
 }
 
-impl Options {
-    /// The short form.
-    pub(crate) fn short() -> Self {
-        Self {
-            handler: None,
-            reports: 50_000,
-            kills: 20,
-            short: true,
-        }
-    }
-}
-
 /// Runs it; whether every figure keeps its goal.
 ///
 /// # Errors
