@@ -1,8 +1,9 @@
 //! How fanned-out work joins, at a cost a slice that does not grow with the number of slices.
 //!
 //! A step's slices are numbered. Each [`BIN`] of them share one small blob (a [`Bin`]) with a mark for each; the step has
-//! one [`Root`] with a bit for each bin. Finishing a slice marks its bin: one read and one conditional write of a bounded
-//! size. Only the slice that fills a bin writes to the root, and only the one that fills the root moves the request on.
+//! one [`Root`] with a bit for each bin. Finishing a slice marks its bin: at most one read and one conditional write of a
+//! bounded size, which slices that one process finishes at the same time share. Only the slice that fills a bin writes to
+//! the root, and only the one that fills the root moves the request on.
 //! Marking twice changes nothing, so every part can be repeated after a kill.
 
 use std::collections::BTreeMap;
