@@ -74,7 +74,7 @@ async fn short_soaks() -> anyhow::Result<bool> {
         let output = output.with_context(|| format!("soak {name} did not start"))?;
         println!();
         print!("{}", String::from_utf8_lossy(&output.stdout));
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        print!("{}", String::from_utf8_lossy(&output.stderr));
         let took = begin.elapsed().as_secs_f64();
         match output.status.success() {
             true => println!("soak {name} --short took {took:.0} s."),
