@@ -4,15 +4,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
 
 use crate::cargo::cargo;
 use crate::chromium;
 use crate::run::{check, program};
 use crate::soak;
-
-/// Long runs at once: each keeps about one core busy.
-const SOAKS: usize = 2;
 
 /// Runs it all; with a filter only the tests whose names hold it.
 ///
@@ -55,34 +51,26 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the short forms of the long runs, each as a process of its own, and shows what each said when it has ended;
-/// whether all went well.
+/// Runs the short forms of the long runs one after the other, each as a process of its own; whether all went well.
 async fn short_soaks() -> anyhow::Result<bool> {
     let itself = std::env::current_exe()?;
-    println!("\nShort forms of the long runs: {}", soak::NAMES.join(", "));
-    let runs = soak::NAMES.iter().map(|name| {
-        let mut command = program(&itself);
-        command.args(["soak", name, "--short"]);
-        async move {
-            let begin = Instant::now();
-            (*name, begin, command.output().await)
-        }
-    });
-    let mut ended = futures::stream::iter(runs).buffer_unordered(SOAKS);
-    let mut is_right = true;
-    while let Some((name, begin, output)) = ended.next().await {
-        let output = output.with_context(|| format!("soak {name} did not start"))?;
+    // The tests have just built it, with the features that they need: to build it alone would build it anew.
+    let handler = itself.with_file_name("appcenter-dsr");
+    for name in soak::NAMES {
         println!();
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-        print!("{}", String::from_utf8_lossy(&output.stderr));
-        let took = begin.elapsed().as_secs_f64();
-        match output.status.success() {
-            true => println!("soak {name} --short took {took:.0} s."),
-            false => println!("soak {name} --short failed: {}.", output.status),
+        let begin = Instant::now();
+        let mut command = program(&itself);
+        command.args(["soak", name, "--short", "--handler"]);
+        let status = command.arg(&handler).status().await;
+        let status = status.with_context(|| format!("soak {name} did not start"))?;
+        if !status.success() {
+            println!("soak {name} --short failed: {status}.");
+            return Ok(false);
         }
-        is_right &= output.status.success();
+        let took = begin.elapsed().as_secs_f64();
+        println!("soak {name} --short took {took:.0} s.");
     }
-    Ok(is_right)
+    Ok(true)
 }
 
 /// The mock of SQL Server, a dependency of tests alone, links the system's OpenSSL; most machines that build have it.
