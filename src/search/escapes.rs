@@ -139,7 +139,7 @@ fn hex_value(digits: &[u8]) -> Option<u32> {
 }
 
 /// `\uXXXX` or `\xXX` at the position: its value and length.
-fn hex_escape_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+pub(super) fn hex_escape_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     match bytes.get(at..)? {
         [b'\\', b'u', rest @ ..] => Some((hex_value(rest.get(..4)?)?, 6)),
         [b'\\', b'x', rest @ ..] => Some((hex_value(rest.get(..2)?)?, 4)),
@@ -197,7 +197,7 @@ fn push_char(plain: &mut Vec<u8>, c: char) {
 }
 
 /// `%XX` at the position: its value.
-fn percent_at(bytes: &[u8], at: usize) -> Option<u8> {
+pub(super) fn percent_at(bytes: &[u8], at: usize) -> Option<u8> {
     match bytes.get(at..)? {
         [b'%', rest @ ..] => u8::try_from(hex_value(rest.get(..2)?)?).ok(),
         _ => None,
@@ -302,7 +302,7 @@ const ENTITIES: &[(&str, char)] = &[
 const MAX_ENTITY: usize = 12;
 
 /// An entity of HTML at the position: its character and length.
-fn entity_at(text: &str, at: usize) -> Option<(char, usize)> {
+pub(super) fn entity_at(text: &str, at: usize) -> Option<(char, usize)> {
     let bytes = text.as_bytes().get(at..)?;
     if bytes.first() != Some(&b'&') {
         return None;

@@ -9,9 +9,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use memchr::{memchr, memmem};
 
 use super::base64_runs::decode_runs;
-use super::escapes::{Escapes, Escaping, unentity, unescape, unpercent};
+use super::escapes::{Beside, Escapes, Escaping, unentity, unescape, unpercent};
 use super::fields::{Field, classify};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
+use super::index::Tokens;
 use super::json::{Lexer, Text, Token, is_json, next_fragment};
 use super::matcher::{Found, Owner};
 use super::texts::{
@@ -117,6 +118,8 @@ pub(super) struct Examiner<'s> {
     hasher: RandomState,
     buffers: Vec<Vec<u8>>,
     folded: String,
+    /// Gathers the words of all texts, for an index.
+    pub(super) tokens: Option<Tokens>,
 }
 
 impl<'s> Examiner<'s> {
@@ -143,6 +146,7 @@ impl<'s> Examiner<'s> {
             hasher: RandomState::new(),
             buffers: Vec::new(),
             folded: String::new(),
+            tokens: None,
         }
     }
 
@@ -165,7 +169,7 @@ impl<'s> Examiner<'s> {
             return self.examine_bytes(bytes, Place::RECORD);
         }
         let text = lossless(bytes);
-        self.may_match = self.searcher.matcher.may_match(text.as_bytes());
+        self.may_match = self.tokens.is_some() || self.searcher.matcher.may_match(text.as_bytes());
         self.looks_like_sdk = [&b"\"sid\""[..], b"\"device\"", b"\"MessageType\""]
             .iter()
             .any(|key| memmem::find(text.as_bytes(), key).is_some());
@@ -266,13 +270,15 @@ impl<'s> Examiner<'s> {
                 }
                 Token::Scalar(range) => {
                     self.step(outer_frames, outer_pointer, is_member);
-                    if self.may_match || place.is_derived {
+                    let scalar = text.get(range).unwrap_or_default();
+                    // The literals of JSON are nobody's name.
+                    let is_literal = matches!(scalar, "true" | "false" | "null");
+                    if !is_literal && (self.may_match || place.is_derived) {
                         let place = Place {
                             is_whole: true,
                             is_named_user: self.is_named_user(outer_frames),
                             ..place
                         };
-                        let scalar = text.get(range).unwrap_or_default();
                         self.matches(scalar, Escaping::NONE, place);
                     }
                 }
@@ -484,6 +490,10 @@ impl<'s> Examiner<'s> {
         if text.len() >= 16 {
             let mut run = self.take_buffer();
             decode_runs(text.as_bytes(), &mut run, |range, bytes| {
+                // What an escape cuts off is seen whole in the text without it; a part could end in somebody else's name.
+                if escaping.beside(text, range.start, range.end) == Beside::Hidden {
+                    return;
+                }
                 // Padding is no part of a run.
                 let padding = text.get(range.end..).unwrap_or_default();
                 let is_all = range.start == 0 && padding.bytes().all(|byte| byte == b'=');
@@ -544,6 +554,9 @@ impl<'s> Examiner<'s> {
 
     /// Matches a text as it stands.
     fn matches(&mut self, text: &str, escaping: Escaping, place: Place) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.add(text);
+        }
         let searcher = self.searcher;
         let as_it_is = place.is_derived || self.may_match;
         let mut scratch = std::mem::take(&mut self.folded);

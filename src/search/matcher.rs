@@ -368,29 +368,11 @@ impl Builder {
 
     /// An address, with its domain as given, in Unicode and in Punycode.
     fn email(&mut self, email: &str, owner: Owner) -> Result<(), Error> {
-        let email = email.trim();
-        check_length(email, owner)?;
-        let (local, domain) = email
-            .rsplit_once('@')
-            .filter(|(local, domain)| !local.is_empty() && !domain.is_empty())
-            .ok_or(Error::NotAnAddress {
-                subject: owner.subject,
-                identifier: owner.identifier,
-            })?;
-        let mut domains = vec![domain.to_owned()];
-        domains.extend(idna::domain_to_ascii(domain).ok());
-        domains.push(idna::domain_to_unicode(domain).0);
-        let mut spellings: Vec<String> = domains
-            .iter()
-            .filter(|domain| !domain.is_empty())
-            .map(|domain| {
-                let mut lowered = String::new();
-                lower(&format!("{local}@{domain}"), &mut lowered);
-                lowered
-            })
-            .collect();
-        spellings.sort_unstable();
-        spellings.dedup();
+        check_length(email.trim(), owner)?;
+        let spellings = email_spellings(email).ok_or(Error::NotAnAddress {
+            subject: owner.subject,
+            identifier: owner.identifier,
+        })?;
         for spelling in spellings {
             self.rule(spelling.as_bytes(), Check::Email(spelling.len()), owner);
         }
@@ -426,6 +408,31 @@ impl Builder {
             }
         }
     }
+}
+
+/// The forms of an address that are looked for, in lower case: its domain as given, in Unicode and in Punycode.
+///
+/// `None` when it has no `@` between two texts.
+pub(super) fn email_spellings(email: &str) -> Option<Vec<String>> {
+    let (local, domain) = email
+        .trim()
+        .rsplit_once('@')
+        .filter(|(local, domain)| !local.is_empty() && !domain.is_empty())?;
+    let mut domains = vec![domain.to_owned()];
+    domains.extend(idna::domain_to_ascii(domain).ok());
+    domains.push(idna::domain_to_unicode(domain).0);
+    let mut spellings: Vec<String> = domains
+        .iter()
+        .filter(|domain| !domain.is_empty())
+        .map(|domain| {
+            let mut lowered = String::new();
+            lower(&format!("{local}@{domain}"), &mut lowered);
+            lowered
+        })
+        .collect();
+    spellings.sort_unstable();
+    spellings.dedup();
+    Some(spellings)
 }
 
 fn check_length(text: &str, owner: Owner) -> Result<(), Error> {
