@@ -68,6 +68,52 @@ impl Escaping {
     }
 }
 
+/// Which ends of a text are not where it ended: an escape cut it off.
+///
+/// Base64 is cut so where it stands before an escape: in `…Y29t%0ALmF1…` the address may end there, or go on with `.au`. What is
+/// found at such an end is in doubt; the text without the escapes says more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Cut {
+    pub(super) start: bool,
+    pub(super) end: bool,
+}
+
+impl Cut {
+    /// The text is all there.
+    pub(super) const NONE: Self = Self {
+        start: false,
+        end: false,
+    };
+
+    /// Of a part of the text, in which only what stands at these ends is in doubt.
+    pub(super) fn of_part(self, part: &std::ops::Range<usize>, length: usize) -> Self {
+        Self {
+            start: self.start && part.start == 0,
+            end: self.end && part.end == length,
+        }
+    }
+
+    /// Of a run of base64 in a text with such escapes.
+    pub(super) fn of_run(
+        self,
+        text: &str,
+        run: &std::ops::Range<usize>,
+        escaping: Escaping,
+    ) -> Self {
+        let part = self.of_part(run, text.len());
+        let is_beside = |at| escaping.beside(text, at, at) != Beside::Nothing;
+        Self {
+            start: part.start || is_beside(run.start),
+            end: part.end || is_beside(run.end),
+        }
+    }
+
+    /// Whether a find stands at such an end.
+    pub(super) fn touches(self, start: usize, end: usize, length: usize) -> bool {
+        self.start && start == 0 || self.end && end == length
+    }
+}
+
 /// What stands beside a find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
