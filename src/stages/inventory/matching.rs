@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::domain::hit::{Hit, Listed};
 use crate::search::{Identifiers, Match, Options, Searcher, Sink};
-use crate::stages::blob_search::Needles;
 use crate::stages::StageError;
+use crate::stages::blob_search::Needles;
 use crate::workflow::Record;
 
 /// What is looked for, and what was found and not yet stored.

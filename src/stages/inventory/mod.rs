@@ -148,7 +148,14 @@ impl Listing<'_> {
         let found = self.matching.take();
         store_part(cx, slice, &mut self.inventory.parts, found, names::hits).await?;
         let bridges = self.bridges.take();
-        store_part(cx, slice, &mut self.inventory.bridges, bridges, names::bridges).await
+        store_part(
+            cx,
+            slice,
+            &mut self.inventory.bridges,
+            bridges,
+            names::bridges,
+        )
+        .await
     }
 }
 
