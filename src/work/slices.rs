@@ -329,7 +329,7 @@ impl Store {
         };
         let bin = Bin::of(number);
         let marks = self.mark(id, run, step, number, mark).await?;
-        let Some(sum) = marks.and_then(|marks| marks.sum_if_over(bin, root.slices)) else {
+        let Some(sum) = marks.sum_if_over(bin, root.slices) else {
             return Ok(Finished::OthersOpen);
         };
         let name = Self::step_blob(id, run, step, "root.json");
