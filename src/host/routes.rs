@@ -179,8 +179,7 @@ async fn run(app: &Arc<App>, function: Function, body: &[u8]) -> Result<(), Erro
         .queue_text()
         .map_err(|error| unreadable(error.to_string()))?;
     if function == Function::IntakeQueue {
-        let id = invocation.metadata("Id").unwrap_or_default();
-        let accepted = intake_queue::run(cx, &text, &id).await?;
+        let accepted = intake_queue::run(cx, &text).await?;
         return match accepted {
             Some(accepted) => start(cx, &accepted).await,
             None => Ok(()),

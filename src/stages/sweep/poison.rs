@@ -62,7 +62,7 @@ async fn take(
         return Ok(true);
     };
     if function == Function::IntakeQueue {
-        if let Some(accepted) = intake_queue::run(cx, text, &message.id).await?
+        if let Some(accepted) = intake_queue::run(cx, text).await?
             && accepted.is_to_start()
         {
             let record = accepted.record();
