@@ -76,17 +76,7 @@ impl<T> Default for Items<T> {
 impl<T> Items<T> {
     /// Items of which nothing is known yet.
     pub fn new(items: impl IntoIterator<Item = T>) -> Self {
-        let items = items
-            .into_iter()
-            .map(|item| Work {
-                item,
-                fate: None,
-                detail: None,
-                attempted: false,
-                stops: 0,
-                stopped: None,
-            })
-            .collect();
+        let items = items.into_iter().map(Work::new).collect();
         Self { items }
     }
 
@@ -284,6 +274,18 @@ where
 }
 
 impl<T> Work<T> {
+    /// An item of which nothing is known yet.
+    pub fn new(item: T) -> Self {
+        Self {
+            item,
+            fate: None,
+            detail: None,
+            attempted: false,
+            stops: 0,
+            stopped: None,
+        }
+    }
+
     /// Notes what a call came to; the error when that was nothing yet.
     fn note(&mut self, fated: Fated) -> Option<StageError> {
         let (fate, detail) = match fated {
@@ -297,7 +299,7 @@ impl<T> Work<T> {
                     self.detail = detail;
                 }
                 if let StageError::Retry { reason, wait } = &error
-                    && !matches!(wait, Wait::Throttled(_))
+                    && !matches!(wait, Wait::Throttled(_) | Wait::Held(_))
                 {
                     self.stops = self.stops.saturating_add(1);
                     self.stopped = Some(reason.clone());
@@ -314,7 +316,7 @@ impl<T> Work<T> {
 /// Whether what stopped one item would stop every other, too.
 fn stops_all(error: &StageError) -> bool {
     match error {
-        StageError::Retry { wait, .. } => matches!(wait, Wait::Throttled(_)),
+        StageError::Retry { wait, .. } => matches!(wait, Wait::Throttled(_) | Wait::Held(_)),
         StageError::Permanent { .. } => false,
         StageError::Stopped | StageError::Work(_) => true,
     }
