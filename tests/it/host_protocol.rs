@@ -1,6 +1,5 @@
 //! The handler alone, spoken to as the host speaks: envelopes as they were captured, in every quoting.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -437,6 +436,13 @@ async fn a_start_that_fails_says_why_and_shows_no_secret() -> anyhow::Result<()>
     let of = |name, value: &str| vec![storage.clone(), (name, value.to_owned())];
     for (settings, named) in [
         (vec![], "AzureWebJobsStorage"),
+        (
+            vec![(
+                "AzureWebJobsStorage__blobServiceUri",
+                "https://contoso.blob.core.windows.net".to_owned(),
+            )],
+            "AzureWebJobsStorage__queueServiceUri",
+        ),
         (
             vec![("AzureWebJobsStorage", format!("AccountKey={secret}"))],
             "AzureWebJobsStorage",
