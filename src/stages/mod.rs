@@ -195,9 +195,13 @@ impl From<appcenter::Error> for StageError {
             _ => error.to_string(),
         };
         match error {
-            Error::RateLimited { until } | Error::BudgetExhausted { until } => Self::Retry {
+            Error::BudgetExhausted { until } => Self::Retry {
                 reason,
                 wait: Wait::Throttled(until),
+            },
+            Error::RateLimited { until } => Self::Retry {
+                reason,
+                wait: Wait::Held(until),
             },
             Error::Unauthorized(_) | Error::Forbidden(_) => Self::person(reason),
             // Asked to come back later, but not because of the rate: it counts as a try.
