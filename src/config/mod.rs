@@ -121,6 +121,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Tries after which nonsense that a service answers each time is taken for all that there is: half of a slice's.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        (self.retry_tries / 2).max(1)
+    }
+
     /// The delay before the next try of what failed this often: doubling from the first to the longest, ±20 %.
     #[must_use]
     pub fn backoff(&self, tries: u32) -> Duration {
