@@ -167,7 +167,7 @@ pub(super) fn scan_chunks(
     collect.is_cut = !is_whole;
     let whole = collect.seen - u64::from(collect.is_open);
     let summary = scan.finish(&mut collect);
-    if collect.send().is_break() {
+    if collect.flush().is_break() {
         return None;
     }
     let records = if is_whole { summary.records } else { whole };
@@ -218,7 +218,7 @@ struct Collect<'a> {
 
 impl Collect<'_> {
     /// Sends what was found, and waits while those who take it are behind.
-    fn send(&mut self) -> ControlFlow<()> {
+    fn flush(&mut self) -> ControlFlow<()> {
         if self.batch.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -342,7 +342,7 @@ impl Sink for Collect<'_> {
                 line,
             });
             if self.weight >= MAX_BATCH {
-                self.send()?;
+                self.flush()?;
             }
         }
         ControlFlow::Continue(())
