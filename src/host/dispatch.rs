@@ -266,7 +266,7 @@ async fn give_up(
     let request = slice.request.clone();
     let step = slice.step;
     tracing::error!(%request, step = step.name(), slice = slice.number, "gave up: {reason}");
-    let end = match stages::give_up(slice, reason) {
+    let end = match stages::give_up(cx, slice, reason) {
         Ok(end) => end,
         Err(StageError::Work(error)) => return Err(error),
         Err(_) => SliceEnd {

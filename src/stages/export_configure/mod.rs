@@ -139,6 +139,7 @@ async fn set_up(
         Ok(listed) => listed,
         Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
         Err(Error::Gone | Error::Rejected { .. }) => {
+            setup.shortfall = Some("its export configurations could not be listed".to_owned());
             note(
                 &mut setup.exceptions,
                 "export configurations could not be listed: only what the archive holds already was searched",
@@ -245,14 +246,25 @@ async fn app_id(client: &Client, app: &AppRef) -> Result<String, StageError> {
     }
 }
 
-/// Goes on without an app that cannot be set up: the report says so.
-pub(super) fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+/// Goes on without an app that cannot be set up: the report says so. Once App Center told the app's ID, the API can be
+/// asked for the rest.
+pub(super) fn give_up(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    reason: &str,
+) -> Result<SliceEnd, StageError> {
     let mut setup: AppSetup = slice.body()?;
     note(&mut setup.exceptions, reason);
     note_unknown(&mut setup);
-    setup.path = Path::Blob;
-    // Once App Center told the app's ID, it can be asked for the rest.
     setup.is_unreachable = setup.app_id.is_none();
+    if setup.is_unreachable {
+        setup.path = Path::Blob;
+    } else {
+        // What was seen of an export before counts no more: what it lacks was not made up for.
+        let reason = || "its export could not be set up".to_owned();
+        setup.shortfall.get_or_insert_with(reason);
+        choose_path(cx, &mut setup);
+    }
     slice.set_body(&setup)?;
     Ok(SliceEnd {
         failed: 1,
