@@ -26,8 +26,8 @@ pub(crate) fn read(bytes: &[u8], faults: &mut Faults) -> Result<Value, serde_jso
 /// Where a value stands; its text is made only for a fault.
 enum Path<'a> {
     Root,
-    Key(&'a Path<'a>, &'a str),
-    Index(&'a Path<'a>, usize),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
 }
 
 impl fmt::Display for Path<'_> {

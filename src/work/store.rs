@@ -102,7 +102,7 @@ impl Store {
     /// When the storage cannot be reached or refuses; then it is tried again the next time.
     pub async fn prepare(&self) -> Result<(), Error> {
         let prepared = self.is_prepared.get_or_try_init(|| self.create_missing());
-        prepared.await.map(|()| ())
+        prepared.await.copied()
     }
 
     async fn create_missing(&self) -> Result<(), Error> {

@@ -184,7 +184,7 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
     let (request, released) = pump.asked(&scenario.request);
     let disturb = Disturb::nothing();
     let ran = pump.run_ticking(&request.document, &released, &disturb);
-    let record = ran.await?;
+    let record = Box::pin(ran).await?;
     let audit = pump.sim.audit();
     let differences = stack::audit::differences(&audit, [&request]);
     ensure!(differences.is_empty(), "{differences:#?}\n{record:#?}");

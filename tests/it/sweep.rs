@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
-use appcenter_dsr::stages::{Context, blob_search, intake, intake_queue, sweep};
+use appcenter_dsr::stages::{Context, blob_search, intake, intake_queue, setup, sweep};
 use appcenter_dsr::workflow::{Event, Message, Record, Status, Step};
 use appcenter_sim::{ExpectedRequest, World};
 use serde_json::Value;
@@ -350,14 +351,24 @@ async fn an_open_request_keeps_what_was_collected() -> anyhow::Result<()> {
     let id = pump.submit(&known.document, &disturb).await?;
     let record = pump.drive(&id, &disturb).await?;
     assert_eq!(record.status, Status::AwaitingApproval);
+    let app = pump.app(Disturb::nothing().probe)?;
+    let cx = Context::new(&app);
+    // As on the API path: listed, and never fetched.
+    let known = setup::recall(cx, &record.apps[0]).await?.app_id;
+    let table = setup::ledger_id(&known.context("the app's ID is remembered")?)?;
+    let listed = "1000000001u/2518291138564839999-00000000-0000-4000-8000-000000000001".parse()?;
+    app.ledger.insert(table, &[listed]).await?;
     pump.clock.advance(DAY * 20);
     sweep_once(&pump).await?;
     assert!(!pump.blobs("collected/").await?.is_empty());
-    let app = pump.app(Disturb::nothing().probe)?;
-    let cx = Context::new(&app);
+    assert_eq!(app.ledger.counts(table).await?.total, 1);
     dispatch::advance(cx, &id, record.run, Event::Rejected).await?;
+    // Nothing that was fetched is left: the rows go all the same.
+    app.store
+        .delete_under("collected/", "collected data")
+        .await?;
     pump.clock.advance(DAY * 8);
     sweep_once(&pump).await?;
-    assert!(pump.blobs("collected/").await?.is_empty());
+    assert_eq!(app.ledger.counts(table).await?.total, 0);
     Ok(())
 }

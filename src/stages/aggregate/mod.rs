@@ -77,9 +77,10 @@ pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageE
     Ok(())
 }
 
-/// Reports what was done by the runs that a retry ended while their plan was carried out, from their work: it is removed
-/// with that of the run which ends. Until then their calls in flight have time to be noted.
+/// Reports what was done by the runs that a retry ended while their plan was carried out.
 ///
+/// It comes from their work, which is removed with that of the run which ends. Until then their calls in flight have
+/// time to be noted.
 /// A report that is there stays: it was made of the same work, which may be gone meanwhile.
 ///
 /// # Errors

@@ -172,7 +172,7 @@ async fn take(
                 }
             }
             News::Found(batch) => {
-                for found in batch {
+                for found in &batch {
                     if let Some(Some(seat)) = seats.get_mut(found.customer) {
                         seat.progress.take(app_id, found);
                     }

@@ -115,7 +115,7 @@ impl Progress {
     }
 
     /// Takes a hit of the blob at hand, unless an earlier pass took it.
-    pub(super) fn take(&mut self, app_id: &str, found: Found) {
+    pub(super) fn take(&mut self, app_id: &str, found: &Found) {
         let result = &mut self.result;
         let Some(within) = result.within.as_mut().filter(|_| self.at.is_some()) else {
             return;

@@ -210,7 +210,7 @@ fn read(progress: &mut Progress, name: &str, etag: &str, up_to: u64) {
             app_id: Some(app.to_owned()),
             line: format!("{name} {etag} {record}\n").into_bytes(),
         };
-        progress.take(APP, found);
+        progress.take(APP, &found);
     }
 }
 
