@@ -102,6 +102,8 @@ pub struct Quirks {
     pub pending_ticks: u32,
     /// Days that a new export configuration reaches back.
     pub backfill_days: i64,
+    /// Days that the lists reach back, whatever the retention setting says; as far as the setting when `None`.
+    pub reach_days: Option<u16>,
     /// Parts of the Test export come as lists of all their objects; the API description says one object.
     pub test_lists: bool,
     /// Legacy objects name what the current API calls them.
@@ -118,6 +120,7 @@ impl Default for Quirks {
             retry_after: false,
             pending_ticks: 1,
             backfill_days: 28,
+            reach_days: None,
             test_lists: false,
             legacy_bridges: true,
         }
