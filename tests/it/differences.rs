@@ -89,6 +89,7 @@ struct Oddities {
     pending_ticks: Option<u32>,
     test_lists: bool,
     reach_days: Option<u16>,
+    limited_results: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -155,6 +156,7 @@ async fn start(scenario: &Scenario) -> anyhow::Result<Pump> {
         pending_ticks: oddities.pending_ticks.unwrap_or(usual.pending_ticks),
         test_lists: oddities.test_lists,
         reach_days: oddities.reach_days,
+        limited_results: oddities.limited_results,
         ..usual
     };
     let options = Options {

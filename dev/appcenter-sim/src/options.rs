@@ -106,6 +106,8 @@ pub struct Quirks {
     pub reach_days: Option<u16>,
     /// Parts of the Test export come as lists of all their objects; the API description says one object.
     pub test_lists: bool,
+    /// The legacy list of groups calls itself limited.
+    pub limited_results: bool,
     /// Legacy objects name what the current API calls them.
     pub legacy_bridges: bool,
 }
@@ -122,6 +124,7 @@ impl Default for Quirks {
             backfill_days: 28,
             reach_days: None,
             test_lists: false,
+            limited_results: false,
             legacy_bridges: true,
         }
     }
