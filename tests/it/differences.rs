@@ -116,6 +116,8 @@ struct Expect {
     says_both: Vec<String>,
     /// What the package's page says.
     page: Vec<String>,
+    /// What documents of the package hold: a JSON pointer, and a text in what it points to.
+    holds: Vec<[String; 2]>,
     /// Names of files in the package, as they end.
     files: Vec<String>,
 }
@@ -276,6 +278,12 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
                 "the page does not say `{says}`: {page}"
             );
         }
+        let documents = documents(&bytes)?;
+        for [pointer, text] in &expect.holds {
+            let mut found = documents.iter().filter_map(|it| it.pointer(pointer));
+            let is_held = found.any(|it| it.to_string().contains(text.as_str()));
+            ensure!(is_held, "no document holds `{text}` at {pointer}");
+        }
         let names = names(bytes)?;
         let attachments = request.expected.attachments.iter();
         for name in attachments.map(|(_, name)| name).chain(&expect.files) {
@@ -290,6 +298,19 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
 fn page(bytes: &[u8]) -> anyhow::Result<String> {
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
     Ok(std::io::read_to_string(zip.by_name("index.html")?)?)
+}
+
+/// Every JSON document in a package.
+fn documents(bytes: &[u8]) -> anyhow::Result<Vec<Value>> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
+    let mut documents = Vec::new();
+    for index in 0..zip.len() {
+        let file = zip.by_index(index)?;
+        if file.name()?.ends_with(".json") {
+            documents.push(serde_json::from_reader(file)?);
+        }
+    }
+    Ok(documents)
 }
 
 /// Every name in a package.
