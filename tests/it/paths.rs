@@ -237,10 +237,11 @@ async fn a_report_that_the_archive_lacks_is_found_by_the_list() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
     let ios = SMALL.replace("os = \"Android\"", "os = \"iOS\"");
-    for (key, expected) in [
-        (Some("installID"), "raw log"),
-        (Some("install_id"), "raw log"),
-        (None, "CrashReporter Key"),
+    for (world, key, expected) in [
+        (SMALL, Some("installID"), "raw log"),
+        (SMALL, Some("install_id"), "raw log"),
+        (SMALL, None, "session logs"),
+        (&*ios, None, "CrashReporter Key"),
     ] {
         let options = appcenter_sim::Options {
             quirks: appcenter_sim::Quirks {
@@ -249,8 +250,7 @@ async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
             },
             ..appcenter_sim::Options::default()
         };
-        let world = World::parse(if key.is_none() { &ios } else { SMALL })?;
-        let pump = Pump::start_with(world, options).await?;
+        let pump = Pump::start_with(World::parse(world)?, options).await?;
         let request = pump.sim.world(|world| world.request("export").cloned());
         let request = request.expect("the world has it");
         let record = pump.run(&request.document, &Disturb::nothing()).await?;
