@@ -341,7 +341,7 @@ async fn mark_waiting(
     };
     cx.app
         .store
-        .mark(&slice.request, slice.run, slice.step, slice.number, mark)
+        .mark_open(&slice.request, slice.run, slice.step, slice.number, mark)
         .await?;
     Ok(())
 }

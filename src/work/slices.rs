@@ -9,7 +9,7 @@ use super::records::pause;
 use super::store::{Error, Store};
 use crate::domain::RequestId;
 use crate::storage::ETag;
-use crate::workflow::join::{Bin, MAX_SLICES, Root, SliceMark};
+use crate::workflow::join::{Bin, BinSum, MAX_SLICES, Root, SliceMark};
 use crate::workflow::{Event, Record, Step};
 
 /// Slices that are written or sent at once.
@@ -308,6 +308,21 @@ impl Store {
         .await
     }
 
+    /// Marks a slice that is not over: what it waits for, and until when.
+    ///
+    /// # Errors
+    /// When its bin cannot be read or written.
+    pub async fn mark_open(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        number: u32,
+        mark: SliceMark,
+    ) -> Result<(), Error> {
+        self.mark(id, run, step, number, mark).await.map(drop)
+    }
+
     /// Marks a slice as over in its bin and, where that fills the bin, in the root.
     ///
     /// # Errors
@@ -328,10 +343,26 @@ impl Store {
             ..SliceMark::default()
         };
         let bin = Bin::of(number);
-        let marks = self.mark(id, run, step, number, mark).await?;
-        let Some(sum) = marks.sum_if_over(bin, root.slices) else {
+        let Some(marked) = self.mark(id, run, step, number, mark).await? else {
             return Ok(Finished::OthersOpen);
         };
+        let finished = match marked.bin().sum_if_over(bin, root.slices) {
+            Some(sum) => self.close_bin(id, run, step, (bin, sum), end).await?,
+            None => Finished::OthersOpen,
+        };
+        marked.settle();
+        Ok(finished)
+    }
+
+    /// Writes a bin's sums into the root, unless they are there.
+    async fn close_bin(
+        &self,
+        id: &RequestId,
+        run: u32,
+        step: Step,
+        (bin, sum): (u32, BinSum),
+        end: &SliceEnd,
+    ) -> Result<Finished, Error> {
         let name = Self::step_blob(id, run, step, "root.json");
         for attempt in 0..TRIES {
             let read = self.read_json::<Root>(&name, "a step's root").await?;

@@ -55,10 +55,10 @@ pub async fn count_failure(
             ..SliceMark::default()
         };
         let slice = &seat.slice;
-        let marked = cx
-            .app
-            .store
-            .mark(&slice.request, slice.run, slice.step, slice.number, mark);
+        let marked =
+            cx.app
+                .store
+                .mark_open(&slice.request, slice.run, slice.step, slice.number, mark);
         marked.await?;
         pass.unfinished = true;
     }
