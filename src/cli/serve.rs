@@ -8,7 +8,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -22,7 +24,10 @@ use crate::host::build_handler;
 /// A crate whose log lines are never shown.
 const SILENT: &str = "tiberius";
 
-/// Runs the handler until it is killed: the host sends no notice.
+/// Longest time that telemetry gets to leave when the handler is asked to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs the handler until it is killed: the host sends no notice. Whoever does (`SIGTERM`) gets the last telemetry.
 pub(super) fn run() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +50,12 @@ fn serve() -> anyhow::Result<()> {
         // The literal IPv4 loopback address: the host asks for no other.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = tokio::net::TcpListener::bind(address).await?;
-        axum::serve(listener, build_handler(app)).await?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        let telemetry = app.telemetry.clone();
+        tokio::select! {
+            ended = axum::serve(listener, build_handler(app)) => ended?,
+            _ = terminated.recv() => telemetry.stop(LAST_WORDS).await,
+        }
         anyhow::Ok(())
     })
 }

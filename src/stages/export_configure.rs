@@ -15,6 +15,7 @@ use crate::appcenter::{
 };
 use crate::config;
 use crate::domain::AppRef;
+use crate::telemetry;
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::Record;
 
@@ -195,6 +196,7 @@ async fn set_up(
             complete(cx, (client, app), setup, best, target.as_ref(), remembered).await
         }
         (Some(State::Disabled), Some(target)) => {
+            tell_disabled(slice, app, "enabled");
             // One that is enabled again writes nothing of the time in between; a new one beside it does.
             setup.misses_backfill = true;
             slice.set_body(setup)?;
@@ -217,6 +219,9 @@ async fn set_up(
             create(cx, client, app, slice, setup, Some(target)).await
         }
         _ => {
+            if best.state == Some(State::Disabled) {
+                tell_disabled(slice, app, "left");
+            }
             let state = state(best).state;
             note(
                 &mut setup.exceptions,
@@ -228,6 +233,16 @@ async fn set_up(
             Ok(done())
         }
     }
+}
+
+/// Tells that an app's best export is disabled, and what is done about it.
+fn tell_disabled(slice: &Slice, app: &AppRef, action: &'static str) {
+    telemetry::event(telemetry::Event::ExportDisabled {
+        request: slice.request.as_str(),
+        app: &app.to_string(),
+        state: "Disabled",
+        action,
+    });
 }
 
 /// Whether an export was made so lately that its first run may be to come.

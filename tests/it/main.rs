@@ -17,5 +17,6 @@ mod pump;
 mod search;
 mod shared_archive;
 mod sweep;
+mod telemetry;
 mod test_data;
 mod tidy;

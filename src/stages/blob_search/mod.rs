@@ -6,6 +6,7 @@
 mod days;
 mod marks;
 mod needles;
+mod observe;
 mod pass;
 mod scan;
 

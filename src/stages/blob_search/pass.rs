@@ -10,13 +10,14 @@ use rand::RngExt as _;
 
 use super::days::{Memo, sources};
 use super::scan::{Customer, ScanError, Scanned, scan};
-use super::{DayResult, marks, needles};
+use super::{DayResult, marks, needles, observe};
 use crate::domain::hit::{Hit, Stream};
 use crate::domain::plan::Unreadable;
 use crate::domain::{AppRef, Kind, RequestId};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError, Wait, tries};
 use crate::storage::{self, Entry};
+use crate::telemetry::{self, metrics};
 use crate::work::{Error, Finished, Slice, SliceEnd, names};
 use crate::workflow::join::{Root, SliceMark};
 use crate::workflow::{Event, Record, Step};
@@ -42,12 +43,12 @@ pub struct DayPass {
 }
 
 /// A request that this pass serves.
-struct Seat {
-    record: Record,
+pub(super) struct Seat {
+    pub(super) record: Record,
     root: Root,
     since: Option<Timestamp>,
     other_apps: Vec<String>,
-    slice: Slice,
+    pub(super) slice: Slice,
     result: DayResult,
     pending: Vec<u8>,
 }
@@ -66,6 +67,7 @@ pub async fn search_day(
     let Some(app_id) = app_id else {
         return Ok(());
     };
+    observe::seated(&seats);
     let customers = customers(cx, &seats).await?;
     let identifiers: Vec<_> = customers
         .iter()
@@ -241,6 +243,7 @@ fn take(
     scanned: Result<Scanned, ScanError>,
     is_patient: bool,
 ) -> Result<(), StageError> {
+    observe::scanned(seats, scanned.as_ref());
     let stream = Stream::of(&entry.name);
     // Those stand in the list of the app's reports.
     let is_collected = names::is_collected(&entry.name);
@@ -381,6 +384,7 @@ async fn store(cx: Context<'_>, seats: &mut [Option<Seat>], done: bool) -> Resul
         }
         seat.slice.state.tries = 0;
         match cx.app.store.save_slice(&mut seat.slice).await {
+            Ok(()) if done => metrics::slice_ended(seat.slice.step.name(), false),
             Ok(()) => {}
             Err(Error::Lost { .. }) => *place = None,
             Err(error) => return Err(error.into()),
@@ -435,6 +439,7 @@ pub async fn count_failure(
             Err(Error::Lost { .. }) => continue,
             Err(error) => return Err(error.into()),
         }
+        observe::failed(&seat.slice, wait, &reason, next.is_none());
         let Some(next) = next else {
             finish(cx, seat, pass).await?;
             continue;
@@ -454,7 +459,11 @@ pub async fn count_failure(
         marked.await?;
         pass.unfinished = true;
     }
-    Ok(Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO))
+    let delay = Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO);
+    if let Wait::Throttled(_) = wait {
+        telemetry::throttled(delay.as_secs_f64());
+    }
+    Ok(delay)
 }
 
 /// The open slices of one app and day, of every request that waits for it.

@@ -1,0 +1,64 @@
+//! What a pass tells telemetry.
+
+use super::pass::Seat;
+use super::scan::{ScanError, Scanned};
+use crate::domain::TraceParent;
+use crate::stages::Wait;
+use crate::telemetry::{self, Event, Searched, metrics};
+use crate::work::Slice;
+use crate::workflow::{Function, Step};
+
+/// Whom a pass serves: it is of the step of the first, and linked to the traces of all.
+pub(super) fn seated(seats: &[Option<Seat>]) {
+    let mut served = seats.iter().flatten();
+    if let Some(first) = served.clone().next() {
+        telemetry::step(first.slice.step.name(), None);
+    }
+    for seat in served.by_ref() {
+        let trace = seat.record.traceparent.as_ref();
+        telemetry::link(trace.map(TraceParent::as_str));
+    }
+}
+
+/// A blob was read, or could not be: told once, however many wait for it.
+pub(super) fn scanned(seats: &[Option<Seat>], scanned: Result<&Scanned, &ScanError>) {
+    let step = seats.iter().flatten().map(|seat| seat.slice.step).next();
+    let pass = step.map_or(Step::Find.name(), Step::name);
+    match scanned {
+        Ok(scanned) => metrics::blob_searched(
+            pass,
+            Searched {
+                bytes: scanned.summary.bytes,
+                records: scanned.summary.records,
+                matches: scanned.summary.matches,
+            },
+        ),
+        Err(_) => metrics::blob_unreadable(pass),
+    }
+}
+
+/// A request's day failed: it is tried again, or was tried enough.
+pub(super) fn failed(slice: &Slice, wait: Wait, reason: &str, is_given_up: bool) {
+    let (request, step) = (slice.request.as_str(), slice.step.name());
+    let function = Function::BlobSearch.name();
+    if is_given_up {
+        telemetry::event(Event::SliceGivenUp {
+            request,
+            function,
+            step,
+            slice: slice.number,
+            reason,
+        });
+        metrics::slice_ended(step, true);
+    } else if !matches!(wait, Wait::Throttled(_)) {
+        telemetry::event(Event::SliceRetried {
+            request,
+            function,
+            step,
+            slice: Some(slice.number),
+            tries: slice.state.tries,
+            wait: wait.name(),
+            reason,
+        });
+    }
+}
