@@ -60,8 +60,21 @@ impl Sink {
             .route("/v1/metrics", post(take))
             .route("/v1/logs", post(take))
             .route("/v2/track", post(take))
-            .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(Arc::clone(&received));
+        Self::serve(router, received).await
+    }
+
+    /// One that takes everything, reads nothing and keeps nothing: for benches.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn discarding() -> anyhow::Result<Self> {
+        let router = Router::new().fallback(|_body: Bytes| async { StatusCode::OK });
+        Self::serve(router, Arc::default()).await
+    }
+
+    async fn serve(router: Router, received: Arc<Mutex<Received>>) -> anyhow::Result<Self> {
+        let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
