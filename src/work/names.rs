@@ -90,6 +90,12 @@ pub fn hits(id: &RequestId, run: u32, step: Step, part: &str) -> String {
     of_step(id, run, step, &format!("hits/{part}.jsonl"))
 }
 
+/// One part of what the legacy API calls the reports of an app, by the name that the slice knows it by.
+#[must_use]
+pub fn bridges(id: &RequestId, run: u32, step: Step, part: &str) -> String {
+    of_step(id, run, step, &format!("bridges/{part}.jsonl"))
+}
+
 /// Some of the log rows that go into a run's package, sorted out by folder.
 #[must_use]
 pub fn package_rows(id: &RequestId, run: u32, part: &str) -> String {

@@ -4,6 +4,7 @@
 //! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next.
 
 mod days;
+mod folders;
 mod marks;
 mod needles;
 mod observe;

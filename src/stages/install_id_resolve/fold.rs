@@ -11,6 +11,7 @@ use crate::domain::document::Window;
 use crate::domain::hit::{Hit, InstallFrom, LISTED, Stream};
 use crate::domain::{ErrorId, GroupId, InstallId, LegacyIds};
 use crate::search::facts::ids_in_name;
+use crate::stages::inventory::Bridge;
 use crate::work::names;
 
 /// An installation, as its rows and reports show it.
@@ -102,6 +103,12 @@ pub struct Findings {
     /// What records outside of the window show of their installs: it still tells whether they are shared.
     outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
     rows: Rows,
+}
+
+/// What a report is known by here: its GUID, where its ID has one.
+fn key_of(id: &ErrorId) -> String {
+    id.guid()
+        .map_or_else(|| id.to_string(), |guid| guid.to_string())
 }
 
 /// The report that a log row without a link is about.
@@ -235,12 +242,7 @@ impl Findings {
     }
 
     fn report(&mut self, error_id: Option<&ErrorId>, blob: &str) -> &mut Report {
-        let key = match error_id {
-            Some(id) => id
-                .guid()
-                .map_or_else(|| id.to_string(), |guid| guid.to_string()),
-            None => format!("blob {blob}"),
-        };
+        let key = error_id.map_or_else(|| format!("blob {blob}"), key_of);
         self.reports.entry(key).or_default()
     }
 
@@ -268,6 +270,17 @@ impl Findings {
                 install.models.extend(models.iter().cloned());
             }
         }
+    }
+
+    /// Takes what the app's legacy list calls a report, if that is one of those found: the list is of the app, so it is, too.
+    pub fn bridge(&mut self, bridge: Bridge) {
+        let Some(report) = self.reports.get_mut(&key_of(&bridge.error)) else {
+            return;
+        };
+        report.learn_id(Some(bridge.error));
+        report.group_id = report.group_id.take().or(Some(bridge.group));
+        report.legacy = report.legacy.take().or(Some(bridge.legacy));
+        report.is_of_app = true;
     }
 
     /// Notes that a look-up found a report in this app.
@@ -342,5 +355,42 @@ mod tests {
         assert_eq!(report.install, Some(install(1)));
         assert!(report.group_id.is_some() && report.blobs.len() == 1);
         assert_eq!(report.error_id, blob.error_id, "the whole ID");
+    }
+
+    #[test]
+    fn a_bridge_is_of_the_report_that_it_names() {
+        let guid = "0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0";
+        let mut findings = Findings::new(&[install(1)]);
+        let mut blob = row(install(1), 0);
+        blob.blob = "2026/11/20/09/03/crashes/x.json".to_owned();
+        blob.error_id = guid.parse().ok();
+        findings.take(&blob, false, None);
+        let bridge = |guid: &str| Bridge {
+            error: format!("2518291138564839999-{guid}")
+                .parse()
+                .expect("an ID"),
+            group: "4107427461u".parse().expect("an ID"),
+            legacy: LegacyIds {
+                group: "7e9f64b97e9f64b97e9f64b97e9f64b97e9f64b9"
+                    .parse()
+                    .expect("an ID"),
+                crash: "a-crash".parse().expect("an ID"),
+            },
+        };
+        findings.bridge(bridge("0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f1"));
+        let report = &findings.reports[guid];
+        assert!(report.legacy.is_none() && !report.is_of_app, "another's");
+        findings.bridge(bridge(guid));
+        assert_eq!(findings.reports.len(), 1, "only what was found");
+        let report = &findings.reports[guid];
+        let Bridge {
+            error,
+            group,
+            legacy,
+        } = bridge(guid);
+        assert_eq!(report.legacy, Some(legacy));
+        assert_eq!(report.group_id, Some(group));
+        assert_eq!(report.error_id, Some(error), "the whole ID");
+        assert!(report.is_of_app);
     }
 }

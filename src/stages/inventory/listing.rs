@@ -1,7 +1,7 @@
 //! Page after page: groups, their reports, then what only the legacy API knows.
 
 use super::matching::{Matching, Shown};
-use super::{Inventory, Pending, Phase, earlier};
+use super::{Inventory, Listing, Pending, Phase, earlier};
 use crate::appcenter::{Client, Crash, Error, ErrorItem, ErrorKind, Page, Pages, Personal};
 use crate::domain::hit::Listed;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
@@ -18,26 +18,25 @@ pub(super) async fn list(
     cx: Context<'_>,
     app: &AppRef,
     slice: &mut Slice,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<bool, StageError> {
     let client = cx.app.app_center()?;
     let mut pages = 0;
-    while inventory.phase != Phase::Done {
+    while listing.inventory.phase != Phase::Done {
         if cx.is_out_of_time() {
             return Ok(false);
         }
-        match inventory.phase {
-            Phase::Groups => groups(cx, client, app, inventory).await?,
-            Phase::Reports => reports(cx, client, app, inventory, matching).await?,
-            Phase::LegacyGroups => legacy_groups(client, app, inventory).await?,
-            Phase::LegacyReports => legacy_reports(cx, client, app, inventory, matching).await?,
+        match listing.inventory.phase {
+            Phase::Groups => groups(cx, client, app, listing.inventory).await?,
+            Phase::Reports => reports(cx, client, app, listing).await?,
+            Phase::LegacyGroups => legacy_groups(client, app, listing.inventory).await?,
+            Phase::LegacyReports => legacy_reports(cx, client, app, listing).await?,
             Phase::Done => {}
         }
         pages += 1;
         if pages % PAGES == 0 {
-            matching.store(cx, slice, inventory).await?;
-            slice.set_body(inventory)?;
+            listing.store(cx, slice).await?;
+            slice.set_body(&*listing.inventory)?;
             cx.app.store.save_slice(slice).await?;
         }
     }
@@ -110,9 +109,9 @@ async fn reports(
     cx: Context<'_>,
     client: &Client,
     app: &AppRef,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<(), StageError> {
+    let inventory = &mut *listing.inventory;
     let Some(pending) = inventory.pending.last().cloned() else {
         go_to(inventory, Phase::LegacyGroups);
         return Ok(());
@@ -138,7 +137,7 @@ async fn reports(
         inventory.summary.saw(at);
         let group = item.group_id.clone().unwrap_or(pending.group.clone());
         keys.push((group.clone(), error.clone()));
-        look(matching, &item, group, error)?;
+        look(&mut listing.matching, &item, group, error)?;
     }
     enter(cx, inventory, &keys).await?;
     if next.is_none() {
@@ -234,9 +233,9 @@ async fn legacy_reports(
     cx: Context<'_>,
     client: &Client,
     app: &AppRef,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<(), StageError> {
+    let inventory = &mut *listing.inventory;
     let Some(pending) = inventory.pending.last().cloned() else {
         go_to(inventory, Phase::Done);
         return Ok(());
@@ -264,43 +263,43 @@ async fn legacy_reports(
             }
             _ => (pending.group.clone(), id.clone()),
         });
-        look_legacy(matching, &crash, &pending, id)?;
+        let listed = listed(&crash, &pending, id);
+        listing.bridges.note(&listed)?;
+        look_legacy(&mut listing.matching, &crash, listed)?;
     }
     enter(cx, inventory, &keys).await?;
     inventory.pending.pop();
     Ok(())
 }
 
-fn look_legacy(
-    matching: &mut Matching,
-    crash: &Crash,
-    pending: &Pending,
-    id: ErrorId,
-) -> Result<(), StageError> {
+/// A legacy report: under its current name, if that is known, since the archive may hold it under that.
+fn listed(crash: &Crash, pending: &Pending, id: ErrorId) -> Listed {
+    let legacy = LegacyIds {
+        group: pending.group.clone(),
+        crash: id.clone(),
+    };
+    let new_group = crash.new_group_id.clone().or(pending.new.clone());
+    let (group, error) = match (new_group, crash.new_id.clone()) {
+        (Some(group), Some(error)) => (group, error),
+        _ => (pending.group.clone(), id),
+    };
+    Listed {
+        at: crash.timestamp.or_else(|| error.timestamp()),
+        error,
+        group,
+        legacy: Some(legacy),
+        user: None,
+        model: crash.device.as_ref().map(|it| it.expose().clone()),
+    }
+}
+
+fn look_legacy(matching: &mut Matching, crash: &Crash, listed: Listed) -> Result<(), StageError> {
     let text = |value: &Option<Personal<String>>| value.as_ref().map(|it| it.expose().clone());
     let (name, email) = (text(&crash.user_name), text(&crash.user_email));
     let shown = Shown {
         user_id: None,
         user_name: name.as_deref(),
         user_email: email.as_deref(),
-    };
-    let new_group = crash.new_group_id.clone().or(pending.new.clone());
-    let legacy = LegacyIds {
-        group: pending.group.clone(),
-        crash: id.clone(),
-    };
-    // Under its current name a report that the archive holds too is the same.
-    let (group, error) = match (new_group, crash.new_id.clone()) {
-        (Some(group), Some(error)) => (group, error),
-        _ => (pending.group.clone(), id),
-    };
-    let listed = Listed {
-        at: crash.timestamp.or_else(|| error.timestamp()),
-        error,
-        group,
-        legacy: Some(legacy),
-        user: None,
-        model: text(&crash.device),
     };
     matching.look(listed, &shown)
 }
