@@ -21,8 +21,13 @@ use crate::clock::SystemClock;
 use crate::config::{Config, environment};
 use crate::host::build_handler;
 
-/// A crate whose log lines are never shown.
-const SILENT: &str = "tiberius";
+/// Crates whose log lines are never shown.
+const SILENT: [&str; 4] = [
+    "tiberius",
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "opentelemetry_otlp",
+];
 
 /// Longest time that telemetry gets to leave when the handler is asked to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -54,10 +59,19 @@ fn serve() -> anyhow::Result<()> {
         let telemetry = app.telemetry.clone();
         tokio::select! {
             ended = axum::serve(listener, build_handler(app)) => ended?,
-            _ = terminated.recv() => telemetry.stop(LAST_WORDS).await,
+            _ = terminated.recv() => {
+                telemetry.stop(LAST_WORDS).await;
+                end();
+            }
         }
         anyhow::Ok(())
     })
+}
+
+/// Ends the process as the signal would have: what still waits for a destination is not waited for.
+#[expect(clippy::exit, reason = "to return would wait for exporters")]
+fn end() -> ! {
+    std::process::exit(0)
 }
 
 /// Lines on standard output, which the host takes for information; time and level are the host's.
@@ -75,9 +89,10 @@ fn log(filter: &str) {
     }
 }
 
-/// SQL Server's own words, which its driver logs, repeat what was sent.
+/// SQL Server's own words, which its driver logs, repeat what was sent; what exporters log names addresses.
 fn is_shown(target: &str) -> bool {
-    target.split("::").next() != Some(SILENT)
+    let of = target.split(['.', '-', ':']).next().unwrap_or_default();
+    !SILENT.contains(&of)
 }
 
 #[cfg(test)]
@@ -90,6 +105,8 @@ mod tests {
             ("tiberius", false),
             ("tiberius::tds::stream::token", false),
             ("tiberius_of_another", true),
+            ("opentelemetry_sdk", false),
+            ("opentelemetry-otlp", false),
             ("appcenter_dsr::ledger::server", true),
         ] {
             assert_eq!(is_shown(target), expected, "{target}");

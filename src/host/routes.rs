@@ -66,12 +66,16 @@ async fn guard(State(app): Shared, request: Request, next: Next) -> Response {
     let invocation = plain_header(&request, "x-azure-functions-invocationid");
     let trace = plain_header(&request, "traceparent");
     let path = request.uri().path();
-    let start = observe::start(request.method(), path, &invocation, &trace);
-    let observed = start.and_then(|start| app.telemetry.begin(start));
+    let is_sweep = path == SWEEP;
+    let observed = if app.telemetry.is_on() {
+        let start = observe::start(request.method(), path, &invocation, &trace);
+        start.and_then(|start| app.telemetry.begin(start))
+    } else {
+        None
+    };
     let Some(observed) = observed else {
         return answer(request, next, &invocation, &trace).await;
     };
-    let is_sweep = path == SWEEP;
     let answered = observed.run(answer(request, next, &invocation, &trace));
     let response = answered.await;
     observed.end(response.status().as_u16());

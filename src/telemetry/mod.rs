@@ -78,6 +78,12 @@ impl Telemetry {
         }
     }
 
+    /// Whether there is a destination.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.inner.is_some()
+    }
+
     /// Begins an invocation, within the async runtime; none while telemetry is off.
     #[must_use]
     pub fn begin(&self, start: Start) -> Option<Invocation> {

@@ -29,7 +29,7 @@ use url::Url;
 use super::Settings;
 use super::event::Event;
 use super::instruments::Instruments;
-use super::transport::Transport;
+use super::transport::{Transport, Way};
 use super::values;
 
 /// What we are called.
@@ -68,14 +68,15 @@ impl Pipeline {
         let mut builders = Some(Builders::new(&resource(settings)));
         let mut destinations = 0;
         if let Some(collector) = &settings.otlp {
-            let transport = Transport::new(runtime.clone(), None);
+            let transport = Transport::new(runtime.clone(), Way::to(collector), None);
             let built = builders.take()?.collector(collector, &transport);
             builders = Some(built.inspect_err(|_error| unusable("the collector")).ok()?);
             destinations += 1;
         }
         if let Some(connection) = &settings.connection_string {
-            let transport = Transport::new(runtime, settings.identity.clone());
             let text = connection.expose_secret();
+            let way = Way::of_connection(text);
+            let transport = Transport::new(runtime, way, settings.identity.clone());
             // Its errors could quote the setting.
             let exporter = || Exporter::new_from_connection_string(text, transport.clone()).ok();
             match (exporter(), exporter(), exporter()) {

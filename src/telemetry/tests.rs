@@ -1,3 +1,4 @@
+use super::transport::Way;
 use super::{Settings, Start, Telemetry, Trigger, continue_trace, event, traceparent, values};
 
 #[test]
@@ -110,5 +111,29 @@ fn places_in_traces_are_read_and_written() {
         "00-4bf92f3577b34da6a3ce929d0e0e47é-00f067aa0ba902b7-01",
     ] {
         assert!(values::context(bad).is_none(), "{bad}");
+    }
+}
+
+#[test]
+fn plain_http_is_for_this_machine() {
+    let key = "InstrumentationKey=00000000-0000-0000-0000-000000000001";
+    for (endpoint, expected) in [
+        ("", Way::default()),
+        (
+            ";IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/",
+            Way::default(),
+        ),
+        (";IngestionEndpoint=http://10.0.0.1/", Way::default()),
+        (";IngestionEndpoint=nonsense", Way::default()),
+        (
+            ";IngestionEndpoint=http://127.0.0.1:4318/",
+            Way::to(&"http://localhost".parse().expect("an address")),
+        ),
+    ] {
+        assert_eq!(
+            Way::of_connection(&format!("{key}{endpoint}")),
+            expected,
+            "{endpoint}"
+        );
     }
 }

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use reqwest::header::AUTHORIZATION;
 use tokio::runtime::Handle;
+use url::{Host, Url};
 
 use super::Identity;
 
@@ -31,11 +32,47 @@ pub(super) struct Transport(Arc<Shared>);
 struct Shared {
     runtime: Handle,
     identity: Option<Identity>,
+    way: Way,
     client: OnceLock<reqwest::Client>,
     credential: OnceLock<Arc<ManagedIdentityCredential>>,
     began: Instant,
     /// Seconds after `began` from which a failure is told of again.
     tell_from: AtomicU64,
+}
+
+/// How a destination is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// It is on this machine: no proxy stands between.
+    is_local: bool,
+    /// It is on this machine, and asked for by http: some exporters turn that into https.
+    is_plain: bool,
+}
+
+impl Way {
+    /// The way to an address.
+    pub(super) fn to(address: &Url) -> Self {
+        let is_local = match address.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        Self {
+            is_local,
+            is_plain: is_local && address.scheme() == "http",
+        }
+    }
+
+    /// The way to the endpoint that a connection string of Application Insights names.
+    pub(super) fn of_connection(connection: &str) -> Self {
+        let endpoint = connection.split(';').find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            let is_it = key.trim().eq_ignore_ascii_case("IngestionEndpoint");
+            is_it.then(|| Url::parse(value.trim()).ok()).flatten()
+        });
+        endpoint.as_ref().map(Self::to).unwrap_or_default()
+    }
 }
 
 /// Why a message was not sent. It names no address.
@@ -52,10 +89,11 @@ enum Unsent {
 }
 
 impl Transport {
-    pub(super) fn new(runtime: Handle, identity: Option<Identity>) -> Self {
+    pub(super) fn new(runtime: Handle, way: Way, identity: Option<Identity>) -> Self {
         Self(Arc::new(Shared {
             runtime,
             identity,
+            way,
             client: OnceLock::new(),
             credential: OnceLock::new(),
             began: Instant::now(),
@@ -88,9 +126,13 @@ impl HttpClient for Transport {
 impl Shared {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unsent> {
         let (parts, body) = request.into_parts();
+        let mut address = parts.uri.to_string();
+        if self.way.is_plain {
+            address = address.replacen("https://", "http://", 1);
+        }
         let mut message = self
             .client()?
-            .request(parts.method, parts.uri.to_string())
+            .request(parts.method, address)
             .headers(parts.headers)
             .body(body);
         if let Some(identity) = &self.identity {
@@ -118,8 +160,15 @@ impl Shared {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = reqwest::Client::builder().timeout(TIMEOUT);
-        let built = client.redirect(reqwest::redirect::Policy::none()).build();
+        let mut client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            // A redirect would carry the token to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false);
+        if self.way.is_local {
+            client = client.no_proxy();
+        }
+        let built = client.build();
         let built = built.map_err(|_error| Unsent::Client)?;
         Ok(self.client.get_or_init(|| built))
     }

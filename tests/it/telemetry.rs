@@ -40,19 +40,21 @@ const CHAIN: [&str; 10] = [
     "aggregate",
 ];
 
-/// Whether everything of an erasure, and a sweep after it, has arrived in both places.
+/// Whether everything of an erasure, and of a sweep after it, has arrived in both places.
 pub(crate) fn is_whole(received: &Received, id: &str) -> bool {
     let is_reported = |span: &Span| span.name == "aggregate" && span.text("dsr.request.id") == id;
-    let mut of_metrics = received
-        .rows
-        .iter()
-        .filter(|(table, _)| *table == "AppMetrics");
+    let has_point = |metric: &str| received.points.iter().any(|it| it.metric == metric);
+    let has_row = |table: &str, name: &str| {
+        let mut rows = received.rows.iter();
+        rows.any(|(of, row)| *of == table && row["Name"] == name)
+    };
+    let ended = received.points.iter().find(|it| {
+        it.metric == "dsr.request.ended" && it.attributes["dsr.request.kind"] == "delete"
+    });
     received.spans.iter().any(is_reported)
-        && received
-            .points
-            .iter()
-            .any(|it| it.metric == "dsr.sweep.duration")
-        && of_metrics.any(|(_, row)| row["Name"] == "dsr.sweep.duration")
+        && ended.is_some()
+        && has_point("dsr.sweep.duration")
+        && has_row("AppMetrics", "dsr.sweep.duration")
         && received.rows.iter().any(|(table, row)| {
             *table == "AppRequests"
                 && row["Name"] == "aggregate"

@@ -1,5 +1,7 @@
 //! What a pass tells telemetry.
 
+use std::time::Duration;
+
 use super::pass::Seat;
 use super::scan::{ScanError, Scanned};
 use crate::domain::TraceParent;
@@ -34,6 +36,20 @@ pub(super) fn scanned(seats: &[Option<Seat>], scanned: Result<&Scanned, &ScanErr
             },
         ),
         Err(_) => metrics::blob_unreadable(pass),
+    }
+}
+
+/// A request's day was saved: it may be over with that.
+pub(super) fn saved(slice: &Slice) {
+    if slice.state.end.is_some() {
+        metrics::slice_ended(slice.step.name(), false);
+    }
+}
+
+/// A day waits this long; only where it waits for calls that is told.
+pub(super) fn waits(wait: Wait, delay: Duration) {
+    if let Wait::Throttled(_) = wait {
+        telemetry::throttled(delay.as_secs_f64());
     }
 }
 

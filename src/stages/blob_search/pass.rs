@@ -17,7 +17,6 @@ use crate::domain::{AppRef, Kind, RequestId};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError, Wait, tries};
 use crate::storage::{self, Entry};
-use crate::telemetry::{self, metrics};
 use crate::work::{Error, Finished, Slice, SliceEnd, names};
 use crate::workflow::join::{Root, SliceMark};
 use crate::workflow::{Event, Record, Step};
@@ -384,8 +383,7 @@ async fn store(cx: Context<'_>, seats: &mut [Option<Seat>], done: bool) -> Resul
         }
         seat.slice.state.tries = 0;
         match cx.app.store.save_slice(&mut seat.slice).await {
-            Ok(()) if done => metrics::slice_ended(seat.slice.step.name(), false),
-            Ok(()) => {}
+            Ok(()) => observe::saved(&seat.slice),
             Err(Error::Lost { .. }) => *place = None,
             Err(error) => return Err(error.into()),
         }
@@ -460,9 +458,7 @@ pub async fn count_failure(
         pass.unfinished = true;
     }
     let delay = Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO);
-    if let Wait::Throttled(_) = wait {
-        telemetry::throttled(delay.as_secs_f64());
-    }
+    observe::waits(wait, delay);
     Ok(delay)
 }
 
