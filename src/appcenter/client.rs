@@ -170,7 +170,11 @@ impl Client {
 
     pub(super) fn api(&self) -> Result<&reqwest::Client, Error> {
         let timeout = self.inner.limits.request_timeout;
-        self.http(&self.inner.api, timeout, is_this_machine(&self.inner.base))
+        let base = &self.inner.base;
+        let is_local = is_this_machine(base);
+        // The token goes to this address only: a simulator's, which is plain http, needs no certificates.
+        let is_plain = base.scheme() == "http";
+        self.http(&self.inner.api, timeout, is_local, is_plain)
     }
 
     /// A transport of its own for downloads: nothing that is set up for the API can leak into it.
@@ -180,6 +184,7 @@ impl Client {
             &self.inner.downloads,
             timeout,
             is_this_machine(&self.inner.base),
+            false,
         )
     }
 
@@ -188,6 +193,7 @@ impl Client {
         cell: &'a OnceLock<reqwest::Client>,
         timeout: Duration,
         is_local: bool,
+        is_plain: bool,
     ) -> Result<&'a reqwest::Client, Error> {
         if let Some(http) = cell.get() {
             return Ok(http);
@@ -204,6 +210,9 @@ impl Client {
             .timeout(timeout);
         if is_local {
             builder = builder.no_proxy();
+        }
+        if is_plain {
+            builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|_error| Error::Setup {
             what: "machine's TLS certificates",

@@ -209,7 +209,7 @@ async fn conclude_failed(
 /// Works on one slice.
 async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) -> Result<(), Error> {
     let store = &cx.app.store;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
+    let Some(root) = store.cut_of(record, step).await? else {
         return send_all(cx, &wake(record)).await;
     };
     let mut slice = store.slice(&record.id, record.run, step, number).await?;

@@ -223,11 +223,11 @@ pub fn retired() -> StageError {
 pub async fn load(app: &App, record: &Record) -> Result<Vec<AppSetup>, StageError> {
     let mut setups = Vec::with_capacity(record.apps.len());
     for (listed, number) in record.apps.iter().zip(0_u32..) {
-        let slice = app
+        let state = app
             .store
-            .slice(&record.id, record.run, Step::Configure, number)
+            .slice_state(record, Step::Configure, number)
             .await?;
-        let mut setup: AppSetup = slice.body()?;
+        let mut setup: AppSetup = state.body()?;
         setup.app = Some(listed.clone());
         setup.app_id = setup.app_id.or(setup.remembered_id.take());
         setups.push(setup);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bins::Bins;
+use super::known::Known;
 use crate::storage::{self, Account, BlobWriter, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
@@ -69,6 +70,7 @@ pub struct Store {
     queues: Account,
     probe: Arc<dyn Probe>,
     pub(super) bins: Arc<Bins>,
+    pub(super) known: Arc<Known>,
 }
 
 impl Store {
@@ -80,6 +82,7 @@ impl Store {
             queues,
             probe,
             bins: Arc::default(),
+            known: Arc::default(),
         }
     }
 

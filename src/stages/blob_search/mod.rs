@@ -94,12 +94,8 @@ pub(super) async fn cut(
     let memo = match step {
         // What the first pass found is looked up in the same days that it searched.
         Step::Link | Step::Widen => {
-            let root = cx
-                .app
-                .store
-                .root(&record.id, record.run, Step::Find)
-                .await?;
-            let memo = root.map(|root| serde_json::from_value(root.memo).unwrap_or_default());
+            let root = cx.app.store.cut_of(record, Step::Find).await?;
+            let memo = root.map(|root| Memo::deserialize(&root.memo).unwrap_or_default());
             memo.ok_or_else(|| StageError::permanent("the first pass was not stored"))?
         }
         _ => days::discover(cx, &setups).await?,

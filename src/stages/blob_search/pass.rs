@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rand::RngExt as _;
+use serde::Deserialize as _;
 
 use super::days::{Memo, sources};
 use super::scan::{Customer, ScanError, Scanned, scan};
@@ -44,7 +45,7 @@ pub struct DayPass {
 /// A request that this pass serves.
 pub(super) struct Seat {
     pub(super) record: Record,
-    root: Root,
+    root: Arc<Root>,
     since: Option<Timestamp>,
     other_apps: Vec<String>,
     pub(super) slice: Slice,
@@ -165,10 +166,10 @@ async fn seats(
         let Some(step) = record.step.filter(|step| step.is_search()) else {
             continue;
         };
-        let Some(root) = cx.app.store.root(id, record.run, step).await? else {
+        let Some(root) = cx.app.store.cut_of(&record, step).await? else {
             continue;
         };
-        let memo: Memo = serde_json::from_value(root.memo.clone()).unwrap_or_default();
+        let memo: Memo = Memo::deserialize(&root.memo).unwrap_or_default();
         let Some(number) = memo.slice(app, day) else {
             continue;
         };

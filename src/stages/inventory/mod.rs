@@ -256,7 +256,7 @@ pub async fn load(
     step: Step,
 ) -> Result<Vec<Inventory>, StageError> {
     let store = &cx.app.store;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
+    let Some(root) = store.cut_of(record, step).await? else {
         return Ok(Vec::new());
     };
     let mut inventories = Vec::new();
