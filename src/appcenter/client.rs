@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::error::Error;
 use super::hosts::AllowList;
 use super::retry::Policy;
-use super::session_logs::KnownPath;
+use super::session_logs::KnownPaths;
 use crate::clock::Clock;
 
 /// What a client is made of. [`Options::new`] fills in the limits.
@@ -101,7 +101,7 @@ struct Inner {
     budget: Arc<dyn Budget>,
     clock: Arc<dyn Clock>,
     limits: Limits,
-    session_logs_path: KnownPath,
+    session_logs_paths: KnownPaths,
     api: OnceLock<reqwest::Client>,
     downloads: OnceLock<reqwest::Client>,
 }
@@ -133,7 +133,7 @@ impl Client {
                 budget: options.budget,
                 clock: options.clock,
                 limits: options.limits,
-                session_logs_path: KnownPath::default(),
+                session_logs_paths: KnownPaths::default(),
                 api: OnceLock::new(),
                 downloads: OnceLock::new(),
             }),
@@ -164,8 +164,8 @@ impl Client {
         &self.inner.limits
     }
 
-    pub(super) fn session_logs_path(&self) -> &KnownPath {
-        &self.inner.session_logs_path
+    pub(super) fn session_logs_paths(&self) -> &KnownPaths {
+        &self.inner.session_logs_paths
     }
 
     pub(super) fn api(&self) -> Result<&reqwest::Client, Error> {

@@ -281,7 +281,7 @@ async fn give_up(
     let step = slice.step;
     tracing::error!(%request, step = step.name(), slice = slice.number, "gave up: {reason}");
     observe::given_up(slice, reason);
-    let end = match stages::give_up(slice, reason) {
+    let end = match stages::give_up(cx, slice, reason) {
         Ok(end) => end,
         Err(StageError::Work(error)) => return Err(error),
         Err(_) => SliceEnd {
@@ -374,7 +374,8 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
         Err(error) => {
             tracing::warn!(%app, %day, "a day is searched again: {error}");
             observe::day_failed(&error);
-            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass).await;
+            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass);
+            let counted = Box::pin(counted).await;
             work(counted).map(|until| delay = until)
         }
     };

@@ -104,7 +104,10 @@ impl AppSetup {
                 _ if self.retention_days.is_some_and(|days| days > EXPORT_REACH) => {
                     api("the app retains 90 days, of which a new export holds 28")
                 }
-                None => api("there is no export to Blob Storage"),
+                None => {
+                    let reason = self.shortfall.as_deref();
+                    api(reason.unwrap_or("there is no export to Blob Storage"))
+                }
                 Some(export) if !export.state.eq_ignore_ascii_case("enabled") => (
                     Path::Api,
                     format!("the export is {}", export.state.to_lowercase()),

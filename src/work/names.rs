@@ -183,9 +183,3 @@ pub fn poison_count(id: &RequestId, run: u32, step: Step, slice: Option<u32>) ->
     let slice = slice.map_or_else(|| "cut".to_owned(), |slice| slice.to_string());
     format!("{}{run:03}-{}-{slice}.json", poison_prefix(id), step.name())
 }
-
-/// The same for one app and day.
-#[must_use]
-pub fn poison_count_of_day(app: &AppRef, day: Date) -> String {
-    format!("sweep/poison/days/{}/{}/{day}.json", app.owner, app.name)
-}

@@ -20,3 +20,4 @@ mod sweep;
 mod telemetry;
 mod test_data;
 mod tidy;
+mod timer_kills;

@@ -54,9 +54,7 @@ where
         .into_iter()
         .enumerate()
     {
-        let asked = found
-            .into_iter()
-            .flat_map(|folder| below(folder, level, &range));
+        let asked = found.iter().flat_map(|folder| below(folder, level, &range));
         // What is known needs no question.
         let answers = asked.map(|it| {
             let first_under = &first_under;
@@ -97,7 +95,7 @@ struct Asked {
 
 /// The folders below one that may hold something: none before the one of its first blob. Where that one is no folder of
 /// the kind, it may be any.
-fn below(folder: Folder, level: usize, range: &RangeInclusive<i16>) -> Vec<Asked> {
+fn below(folder: &Folder, level: usize, range: &RangeInclusive<i16>) -> Vec<Asked> {
     let width = if level == 0 { 4 } else { 2 };
     let known = folder
         .first

@@ -4,16 +4,23 @@
 //! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next.
 
 mod days;
+mod failure;
 mod folders;
 mod marks;
 mod needles;
 mod observe;
 mod pass;
+mod progress;
+mod reading;
 mod scan;
+mod seat;
+#[cfg(test)]
+mod tests;
 
 pub use days::{AppDays, Memo};
+pub use failure::{count_failure, waiting_slices};
 pub use needles::{Needles, load as load_needles};
-pub use pass::{DayPass, count_failure, search_day, waiting_slices};
+pub use pass::{DayPass, search_day};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +28,7 @@ use std::collections::BTreeMap;
 
 use super::{Context, CutOutcome, StageError, setup};
 use crate::domain::plan::Unreadable;
+use crate::storage::ETag;
 use crate::work::{Cut, Slice, SliceEnd, SliceInput};
 use crate::workflow::{Record, Step};
 
@@ -33,6 +41,9 @@ pub struct DayResult {
     /// The last blob that is done, if the day is not.
     #[serde(default)]
     pub resume_after: Option<String>,
+    /// How far the next blob is taken, if a pass saved itself within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// Blobs of hits, by name. Names are never used twice: a pass that lost its slice to another writes nothing that the
     /// other counts on.
     #[serde(default)]
@@ -70,6 +81,25 @@ pub struct DayResult {
     /// Why the day was given up, if it was.
     #[serde(default)]
     pub failed: Option<String>,
+}
+
+/// How far a blob is taken whose end no pass has seen yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// Which, by its place in the day's order.
+    pub place: String,
+    /// Its version. Of another one nothing counts that was taken before.
+    pub etag: ETag,
+    /// What was found in the records before this one is taken.
+    pub record: u64,
+    /// How many of the parts are of blobs before it.
+    pub parts: usize,
+    /// How many of the hits are.
+    pub hits: u64,
+    /// How many of the hits of other apps are.
+    pub foreign: u64,
+    /// Passes whose time was over before its end.
+    pub tries: u32,
 }
 
 impl DayResult {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::pass::Seat;
-use super::scan::{ScanError, Scanned};
+use super::scan::{Ended, Found, ScanError};
+use super::seat::Seat;
 use crate::domain::TraceParent;
 use crate::stages::Wait;
 use crate::telemetry::{self, Event, Searched, metrics};
@@ -22,17 +22,35 @@ pub(super) fn seated(seats: &[Option<Seat>]) {
     }
 }
 
+/// Records of a blob that hold anybody who waits. They come in order, one hit for each whom they hold.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    records: u64,
+    last: Option<u64>,
+}
+
+impl Matches {
+    pub(super) fn count(&mut self, batch: &[Found]) {
+        for found in batch {
+            if self.last != Some(found.record) {
+                self.last = Some(found.record);
+                self.records += 1;
+            }
+        }
+    }
+}
+
 /// A blob was read, or could not be: told once, however many wait for it.
-pub(super) fn scanned(seats: &[Option<Seat>], scanned: Result<&Scanned, &ScanError>) {
+pub(super) fn scanned(seats: &[Option<Seat>], ended: &Result<Ended, ScanError>, matches: &Matches) {
     let step = seats.iter().flatten().map(|seat| seat.slice.step).next();
     let pass = step.map_or(Step::Find.name(), Step::name);
-    match scanned {
-        Ok(scanned) => metrics::blob_searched(
+    match ended {
+        Ok(ended) => metrics::blob_searched(
             pass,
             Searched {
-                bytes: scanned.summary.bytes,
-                records: scanned.summary.records,
-                matches: scanned.summary.matches,
+                bytes: ended.bytes,
+                records: ended.records,
+                matches: matches.records,
             },
         ),
         Err(_) => metrics::blob_unreadable(pass),

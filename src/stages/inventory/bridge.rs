@@ -3,6 +3,7 @@
 //! The archive holds such a report under its current ID, which no legacy call takes. Whether it is the person's is known
 //! only after the search, so the names of all of them are stored, and the plan takes those of its own reports.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::hit::Listed;
@@ -23,6 +24,9 @@ pub struct Bridge {
     pub group: GroupId,
     /// What the legacy API calls it.
     pub legacy: LegacyIds,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// Bridges that are not stored yet.
@@ -39,6 +43,7 @@ impl Bridges {
             error: listed.error.clone(),
             group: listed.group.clone(),
             legacy,
+            at: listed.at,
         };
         serde_json::to_writer(&mut self.0, &bridge)
             .map_err(|_error| StageError::permanent("a report's names cannot be stored"))?;

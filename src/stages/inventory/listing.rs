@@ -29,10 +29,13 @@ pub(super) async fn list(
         match listing.inventory.phase {
             Phase::Groups => groups(cx, client, app, listing.inventory).await?,
             Phase::Reports => reports(cx, client, app, listing).await?,
-            Phase::LegacyGroups => legacy_groups(client, app, listing.inventory).await?,
+            Phase::LegacyGroups => legacy_groups(cx, client, app, listing.inventory).await?,
             Phase::LegacyReports => legacy_reports(cx, client, app, listing).await?,
             Phase::Done => {}
         }
+        listing.inventory.stumbles = 0;
+        slice.state.tries = 0;
+        slice.state.failing_since = None;
         pages += 1;
         if pages % PAGES == 0 {
             listing.store(cx, slice).await?;
@@ -76,7 +79,7 @@ async fn groups(
             return Ok(());
         }
         // In the middle of a list it says nothing of the API, and what is listed so far is worth its reports.
-        Err(error @ (Error::Gone | Error::Rejected { .. })) => {
+        Err(error) if is_lasting(cx, inventory, &error) => {
             inventory
                 .exceptions
                 .push(format!("the list of crashes and errors broke off: {error}"));
@@ -125,6 +128,15 @@ async fn reports(
         Ok(page) => page,
         // The group was removed between the list and the look.
         Err(Error::NotFound(_)) if sees(client, app).await? => None,
+        // One bad group is no reason to leave out the others; the legacy list may have it.
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory.exceptions.push(format!(
+                "the list of the reports of group {} broke off: {error}",
+                pending.group
+            ));
+            inventory.seen.remove(&pending.group);
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let next = page.as_ref().and_then(|page| page.next.clone());
@@ -173,6 +185,7 @@ fn look(
 
 /// One page of legacy groups. Where the current API is there, only groups that it does not list are looked into.
 async fn legacy_groups(
+    cx: Context<'_>,
     client: &Client,
     app: &AppRef,
     inventory: &mut Inventory,
@@ -198,6 +211,13 @@ async fn legacy_groups(
                         .to_owned(),
                 );
             }
+            go_to(inventory, Phase::LegacyReports);
+            return Ok(());
+        }
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory
+                .exceptions
+                .push(format!("the legacy list of crashes broke off: {error}"));
             go_to(inventory, Phase::LegacyReports);
             return Ok(());
         }
@@ -248,6 +268,13 @@ async fn legacy_reports(
     let crashes = match crashes {
         Ok(crashes) => crashes,
         Err(Error::NotFound(_)) if sees(client, app).await? => Vec::new(),
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory.exceptions.push(format!(
+                "the legacy list of the crashes of group {} could not be had: {error}",
+                pending.group
+            ));
+            Vec::new()
+        }
         Err(error) => return Err(error.into()),
     };
     let mut keys = Vec::new();
@@ -256,7 +283,8 @@ async fn legacy_reports(
         let at = crash.timestamp.or_else(|| id.timestamp());
         inventory.summary.saw(at);
         let is_bridged = crash.new_id.is_some() && !inventory.is_legacy_only;
-        // By the name under which it can be fetched.
+        // By its current name, as the archive and any other list have it; by what the legacy API calls it where that one
+        // is all there is.
         keys.push(match (&crash.new_id, &crash.new_group_id, &pending.new) {
             (Some(new), Some(group), _) | (Some(new), None, Some(group)) if is_bridged => {
                 (group.clone(), new.clone())
@@ -324,6 +352,19 @@ async fn enter(
 fn go_to(inventory: &mut Inventory, phase: Phase) {
     inventory.cursor = None;
     inventory.phase = phase;
+}
+
+/// Whether a list stays as it is however often it is asked for: refused, or an answer that made no sense for half of the
+/// tries that a slice has (a proxy's page passes within those).
+fn is_lasting(cx: Context<'_>, inventory: &mut Inventory, error: &Error) -> bool {
+    match error {
+        Error::Gone | Error::Rejected { .. } => true,
+        Error::Protocol { .. } | Error::TooLarge { .. } => {
+            inventory.stumbles += 1;
+            inventory.stumbles >= cx.app.config.limits.patience()
+        }
+        _ => false,
+    }
 }
 
 /// The next page; asked for once more after a 404.

@@ -57,6 +57,9 @@ pub struct Inventory {
     /// Whether the current API is not there, so that the legacy one must do.
     #[serde(default)]
     pub is_legacy_only: bool,
+    /// Times in a row that the list at hand answered nonsense.
+    #[serde(default)]
+    pub stumbles: u32,
     /// What was found so far.
     #[serde(default)]
     pub summary: Summary,

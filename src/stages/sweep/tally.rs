@@ -32,8 +32,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts an open request, and says so if it is due soon.
-    pub(super) fn count(&mut self, record: &Record, now: Timestamp) {
+    /// Counts an open request; if it is due soon, says so and gives the days that are left.
+    pub(super) fn count(&mut self, record: &Record, now: Timestamp) -> Option<i64> {
         let (status, jurisdiction) = (record.status.name(), record.jurisdiction.name());
         let age = now.duration_since(record.received_at).as_secs_f64() / 86_400.0;
         let (count, oldest) = self.open.entry((status, jurisdiction)).or_default();
@@ -46,7 +46,8 @@ impl Tally {
             .or_default() += 1;
         let least = self.least.entry(jurisdiction).or_insert(days_left);
         *least = days_left.min(*least);
-        if days_left <= SOON {
+        let is_soon = days_left <= SOON;
+        if is_soon {
             tracing::warn!(request = %record.id, days_left, status, "is due soon");
             telemetry::event(Event::DueSoon {
                 request: record.id.as_str(),
@@ -55,6 +56,7 @@ impl Tally {
                 days_left,
             });
         }
+        is_soon.then_some(days_left)
     }
 
     /// Tells what was counted.
