@@ -112,7 +112,7 @@ pub(super) fn ended(record: &Record, failed_at: Option<Step>) {
 
 /// A slice, or (as [`CUT`]) the cutting of a step, failed and comes back at a time.
 pub(super) fn again(cx: Context<'_>, slice: &Slice, wait: Wait, reason: &str, until: Timestamp) {
-    if let Wait::Throttled(_) = wait {
+    if matches!(wait, Wait::Throttled(_) | Wait::Held(_)) {
         telemetry::throttled(until.duration_since(cx.now()).as_secs_f64());
         telemetry::outcome(telemetry::Outcome::Waiting);
         return;
@@ -154,7 +154,7 @@ pub(super) fn over(slice: &Slice, is_first: bool, is_given_up: bool) {
 pub(super) fn day_failed(error: &StageError) {
     telemetry::outcome(match error {
         StageError::Retry {
-            wait: Wait::Throttled(_),
+            wait: Wait::Throttled(_) | Wait::Held(_),
             ..
         } => telemetry::Outcome::Waiting,
         _ => telemetry::Outcome::Retried,

@@ -29,7 +29,7 @@ impl Wait {
         match self {
             Self::Backoff => "backoff",
             Self::NotBefore(_) => "not_before",
-            Self::Throttled(_) => "throttled",
+            Self::Throttled(_) | Self::Held(_) => "throttled",
             Self::Person => "person",
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn saved(slice: &Slice) {
 
 /// A day waits this long; only where it waits for calls that is told.
 pub(super) fn waits(wait: Wait, delay: Duration) {
-    if let Wait::Throttled(_) = wait {
+    if matches!(wait, Wait::Throttled(_) | Wait::Held(_)) {
         telemetry::throttled(delay.as_secs_f64());
     }
 }
@@ -84,7 +84,7 @@ pub(super) fn failed(slice: &Slice, wait: Wait, reason: &str, is_given_up: bool)
             reason,
         });
         metrics::slice_ended(step, true);
-    } else if !matches!(wait, Wait::Throttled(_)) {
+    } else if !matches!(wait, Wait::Throttled(_) | Wait::Held(_)) {
         telemetry::event(Event::SliceRetried {
             request,
             function,
