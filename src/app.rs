@@ -14,6 +14,7 @@ use crate::config::env::{ARCHIVE_STORAGE, Setting, WORK_STORAGE};
 use crate::config::{self, Config};
 use crate::ledger::Ledger;
 use crate::storage::{Account, AccountSettings, Container, Created};
+use crate::telemetry::{self, Telemetry};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
 
 /// The application.
@@ -34,6 +35,8 @@ pub struct App {
     hmac_key: tokio::sync::OnceCell<Vec<u8>>,
     /// Reads of records before irreversible calls.
     pub readings: Readings,
+    /// What is seen of it all.
+    pub telemetry: Telemetry,
 }
 
 /// Why the application cannot start.
@@ -104,6 +107,7 @@ impl App {
             ledger: Ledger::open(&config.ledger),
             hmac_key: tokio::sync::OnceCell::new(),
             readings: Readings::default(),
+            telemetry: Telemetry::new(destinations(&config.telemetry)),
             config,
             clock,
         })
@@ -184,6 +188,18 @@ impl App {
 /// HMAC takes keys of any length, so this key always fits.
 fn unreachable_key() -> Hmac<Sha256> {
     Hmac::<Sha256>::new(&sha2::digest::Key::<Hmac<Sha256>>::default())
+}
+
+/// Where telemetry goes, by the settings.
+fn destinations(settings: &config::Telemetry) -> telemetry::Settings {
+    telemetry::Settings {
+        otlp: settings.otlp.clone(),
+        connection_string: settings.connection_string.clone(),
+        identity: settings.wants_token.then(|| telemetry::Identity {
+            client_id: settings.client_id.clone(),
+        }),
+        instance: settings.instance.clone(),
+    }
 }
 
 /// The account that a setting names, as storage opens it.

@@ -6,7 +6,7 @@
 //! - [`domain`]: what it is about. [`workflow`]: the life of a request, as one transition table and one join.
 //! - [`search`]: the engine that finds people. [`appcenter`], [`storage`]: the two outside worlds; [`budget`]: calls allowed.
 //! - [`work`]: stored state; [`ledger`]: which reports an app has. [`stages`]: the functions. [`host`]: the adapter that runs them and sends messages.
-//! - [`report`], [`package`]: what people get. [`config`], [`app`], [`clock`]: how it is put together. [`cli`]: commands.
+//! - [`report`], [`package`]: what people get. [`config`], [`app`], [`clock`]: how it is put together. [`telemetry`]: what is seen of it. [`cli`]: commands.
 
 pub mod app;
 pub mod appcenter;
@@ -22,5 +22,6 @@ pub mod report;
 pub mod search;
 pub mod stages;
 pub mod storage;
+pub mod telemetry;
 pub mod work;
 pub mod workflow;

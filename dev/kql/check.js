@@ -11,20 +11,7 @@
 const fs = require("node:fs");
 const path = require("node:path");
 
-require("@kusto/language-service-next/bridge.min.js");
-require("@kusto/language-service-next/Kusto.Language.Bridge.min.js");
-
-const { Language } = globalThis.Kusto;
-const subset = JSON.parse(fs.readFileSync(path.join(__dirname, "subset.json"), "utf8"));
-const globals = (() => {
-  const declared = JSON.parse(fs.readFileSync(path.join(__dirname, "tables.json"), "utf8"));
-  const tables = Object.entries(declared).map(([name, columns]) => {
-    const schema = Object.entries(columns).map(([column, type]) => `${column}: ${type}`);
-    return Language.Symbols.TableSymbol.From(`(${schema.join(", ")})`).WithName(name);
-  });
-  const database = new Language.Symbols.DatabaseSymbol.$ctor1("workspace", tables);
-  return Language.GlobalState.Default.WithDatabase(database);
-})();
+const { Language, kindOf, parse, subset } = require("./language.js");
 
 /** What is wrong with a query, and the columns that it gives. */
 function check(text) {
@@ -33,7 +20,7 @@ function check(text) {
     const before = text.slice(0, at).split("\n");
     return `${before.length}:${before[before.length - 1].length + 1}`;
   };
-  const code = Language.KustoCode.ParseAndAnalyze(text, globals);
+  const code = parse(text);
   const diagnostics = code.GetDiagnostics();
   for (let n = 0; n < diagnostics.Count; n += 1) {
     const diagnostic = diagnostics.getItem(n);
@@ -41,7 +28,7 @@ function check(text) {
   }
   const functions = new Set([...subset.functions, ...subset.aggregates]);
   Language.Syntax.SyntaxElement.WalkNodes(code.Syntax, (node) => {
-    const kind = globalThis.System.Enum.toString(Language.Syntax.SyntaxKind, node.Kind);
+    const kind = kindOf(node);
     if (!(kind in subset.syntax)) {
       faults.push(`${place(node.TextStart)}: ${kind} is not in the subset`);
     }

@@ -120,6 +120,23 @@ impl Error {
         matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
     }
 
+    /// What an attempt came to, as telemetry names it.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) | Self::NotFoundAgain(_) => "not_found",
+            Self::Gone => "gone",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Rejected { .. } | Self::Address { .. } | Self::Download { .. } => "rejected",
+            Self::Protocol { .. } => "protocol",
+            Self::TooLarge { .. } => "too_large",
+            Self::Transient { .. } | Self::Setup { .. } => "transient",
+            // Neither is an attempt: nothing was sent.
+            Self::BudgetExhausted { .. } | Self::Stopped => "not_sent",
+        }
+    }
+
     pub(super) fn protocol(what: &'static str) -> Self {
         Self::Protocol { what }
     }

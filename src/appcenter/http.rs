@@ -17,6 +17,7 @@ use super::client::Client;
 use super::error::{Error, Refusal, Why};
 use super::path::Path;
 use super::retry::{self, Decision, Outcome, Repeat};
+use crate::telemetry;
 
 /// An error body is read up to this length.
 const ERROR_BYTES: u64 = 64 * 1024;
@@ -133,7 +134,17 @@ impl Client {
                 return Err(Error::Stopped);
             }
             let sent = Instant::now();
+            let told = telemetry::Call::begin(
+                call.operation,
+                call.method.as_str(),
+                call.url.host_str(),
+                attempt,
+            );
             let (status, result) = self.attempt(call).await;
+            if let Some(told) = told {
+                let outcome = result.as_ref().err().map(|failed| failed.error.outcome());
+                told.end(outcome.unwrap_or("ok"), status);
+            }
             let operation = call.operation;
             let duration_ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             let failed = match result {

@@ -88,11 +88,7 @@ impl Ledger {
         if self.hold_until > now.as_second() {
             return Err(at(self.hold_until));
         }
-        let counted = self
-            .granted
-            .values()
-            .fold(0_u64, |sum, count| sum.saturating_add(*count));
-        let left = u64::from(spec.limit()).saturating_sub(counted);
+        let left = u64::from(spec.limit()).saturating_sub(self.counted());
         let count = want.max(1).min(left);
         if count == 0 {
             return Err(at(self.next_free(spec)));
@@ -100,6 +96,13 @@ impl Ledger {
         let granted = self.granted.entry(second).or_default();
         *granted = granted.saturating_add(count);
         Ok(Grant { count, second })
+    }
+
+    /// Tokens that count in the window, once what is past has been taken out.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        let counts = self.granted.values();
+        counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Takes back tokens that were granted and will never be used.

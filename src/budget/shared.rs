@@ -14,6 +14,7 @@ use super::local::{Known, Local};
 use super::{Budget, BudgetSpec, Exhausted};
 use crate::clock::Clock;
 use crate::storage::{Container, Created, ETag, Error, Replaced};
+use crate::telemetry::metrics;
 
 /// Longest stored ledger that is read.
 const MAX_BYTES: usize = 256 * 1024;
@@ -166,6 +167,9 @@ impl SharedBudget {
             }
             match self.save(&ledger, before.etag.as_ref()).await? {
                 Outcome::Saved(etag) => {
+                    if let Some(Ok(_)) = taken {
+                        metrics::budget(ledger.counted(), self.spec.limit().into());
+                    }
                     *seen = Some(Seen {
                         ledger,
                         etag: Some(etag),

@@ -8,7 +8,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -19,10 +21,18 @@ use crate::clock::SystemClock;
 use crate::config::{Config, environment};
 use crate::host::build_handler;
 
-/// A crate whose log lines are never shown.
-const SILENT: &str = "tiberius";
+/// Crates whose log lines are never shown.
+const SILENT: [&str; 4] = [
+    "tiberius",
+    "opentelemetry",
+    "opentelemetry_sdk",
+    "opentelemetry_otlp",
+];
 
-/// Runs the handler until it is killed: the host sends no notice.
+/// Longest time that telemetry gets to leave when the handler is asked to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs the handler until it is killed: the host sends no notice. Whoever does (`SIGTERM`) gets the last telemetry.
 pub(super) fn run() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,9 +55,23 @@ fn serve() -> anyhow::Result<()> {
         // The literal IPv4 loopback address: the host asks for no other.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = tokio::net::TcpListener::bind(address).await?;
-        axum::serve(listener, build_handler(app)).await?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        let telemetry = app.telemetry.clone();
+        tokio::select! {
+            ended = axum::serve(listener, build_handler(app)) => ended?,
+            _ = terminated.recv() => {
+                telemetry.stop(LAST_WORDS).await;
+                end();
+            }
+        }
         anyhow::Ok(())
     })
+}
+
+/// Ends the process as the signal would have: what still waits for a destination is not waited for.
+#[expect(clippy::exit, reason = "to return would wait for exporters")]
+fn end() -> ! {
+    std::process::exit(0)
 }
 
 /// Lines on standard output, which the host takes for information; time and level are the host's.
@@ -65,9 +89,10 @@ fn log(filter: &str) {
     }
 }
 
-/// SQL Server's own words, which its driver logs, repeat what was sent.
+/// SQL Server's own words, which its driver logs, repeat what was sent; what exporters log names addresses.
 fn is_shown(target: &str) -> bool {
-    target.split("::").next() != Some(SILENT)
+    let of = target.split(['.', '-', ':']).next().unwrap_or_default();
+    !SILENT.contains(&of)
 }
 
 #[cfg(test)]
@@ -80,6 +105,8 @@ mod tests {
             ("tiberius", false),
             ("tiberius::tds::stream::token", false),
             ("tiberius_of_another", true),
+            ("opentelemetry_sdk", false),
+            ("opentelemetry-otlp", false),
             ("appcenter_dsr::ledger::server", true),
         ] {
             assert_eq!(is_shown(target), expected, "{target}");

@@ -37,7 +37,8 @@ settings! {
     LEDGER_DATABASE = "LEDGER_DATABASE", Some("sqlite:ledger.db"), "Database of the API path's list of reports: `sqlite:PATH` (not in Azure), or an Azure SQL connection string with a password or `Authentication=Active Directory Managed Identity`. In Azure without it, that path cannot be taken.";
     LEDGER_STATEMENT_ROWS = "LEDGER_STATEMENT_ROWS", Some("200"), "Reports that one SQL statement names (at most 1000).";
     APPINSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING", Some(""), "Application Insights, for the host's and our telemetry.";
-    OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT", Some(""), "OpenTelemetry collector.";
+    APPINSIGHTS_IDENTITY = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", Some(""), "Whose token telemetry is sent with to Application Insights: `ClientId=…;Authorization=AAD`; empty sends without one.";
+    OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT", Some(""), "OpenTelemetry collector, by OTLP over HTTP: its address without `/v1/traces`.";
     INDEX_KEY = "INDEX_KEY", Some(""), "Key of HMACs over identifiers; empty means a key that is made once and kept in the work storage.";
     WORK_CONTAINER = "WORK_CONTAINER", Some("dsr"), "Container of records, plans, reports and packages in the work storage.";
     PLAN_MAX_INSTALLS = "PLAN_MAX_INSTALLS", Some("50"), "A plan over this many installs needs `confirm_large`.";
@@ -58,5 +59,7 @@ settings! {
 
 /// Port that the host gives to the handler.
 pub const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// Set by Azure: the instance.
+pub const INSTANCE: &str = "WEBSITE_INSTANCE_ID";
 /// Set by Azure: the instance's site. Its presence means that we run in Azure.
 pub const SITE: &str = "WEBSITE_SITE_NAME";

@@ -3,6 +3,7 @@
 pub mod env;
 mod ledger;
 mod storage;
+mod telemetry;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use env::Setting;
 
 pub use ledger::{Ledger, LedgerDatabase, SqlEncryption, SqlLogin, SqlServer};
 pub use storage::Storage;
+pub use telemetry::Telemetry;
 
 /// A setting that cannot be used; the message names it and never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +159,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// Key of HMACs, if it is set.
     pub index_key: Option<SecretString>,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
     /// Limits.
     pub limits: Limits,
     /// Log filter.
@@ -207,6 +211,7 @@ impl Config {
             app_center: app_center(lookup)?,
             ledger: ledger::read(lookup)?,
             index_key: (!index_key.is_empty()).then(|| SecretString::from(index_key)),
+            telemetry: telemetry::read(lookup)?,
             limits,
             log: text(lookup, env::LOG),
         })

@@ -8,8 +8,10 @@ pub mod ids;
 pub mod plan;
 pub(crate) mod strict;
 pub mod subject;
+pub mod trace;
 
 pub use document::{Document, Include, Jurisdiction, Kind, Window};
 pub use fields::Fault;
 pub use ids::{AppRef, ErrorId, GroupId, InstallId, LegacyIds, RequestId};
 pub use subject::Subject;
+pub use trace::TraceParent;

@@ -8,13 +8,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::observe;
+use super::state::{mark_waiting, note_planned, work};
 use crate::app::App;
 use crate::domain::{AppRef, RequestId};
 use crate::stages::blob_search::DayPass;
 use crate::stages::sweep::Swept;
 use crate::stages::{self, Context, CutOutcome, Outcome, StageError, Wait, blob_search, tries};
+use crate::telemetry;
 use crate::work::{Error, Finished, Slice, SliceEnd};
-use crate::workflow::join::{CUT, Root, SliceMark};
+use crate::workflow::join::{CUT, Root};
 use crate::workflow::transition::{next, wake};
 use crate::workflow::{Event, Message, Record, Step};
 
@@ -27,6 +30,7 @@ const PARALLEL: usize = 16;
 /// When the stored state cannot be read or written: the host delivers the message again.
 pub async fn invoke(app: &App, message: Message) -> Result<(), Error> {
     let cx = Context::new(app);
+    observe::received(&message);
     match message {
         Message::Step {
             request,
@@ -36,6 +40,7 @@ pub async fn invoke(app: &App, message: Message) -> Result<(), Error> {
             ..
         } => {
             let Some(record) = current(cx, &request, run, step).await? else {
+                telemetry::outcome(telemetry::Outcome::Void);
                 return Ok(());
             };
             match slice {
@@ -95,6 +100,7 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
                 let store = &cx.app.store;
                 let cut = store.slice(&record.id, record.run, step, CUT).await?;
                 mark_waiting(cx, &cut, until, &reason, false).await?;
+                telemetry::outcome(telemetry::Outcome::Waiting);
                 let message = Message::step(&record.id, record.run, step, None);
                 return send_later(cx, &message, until).await;
             }
@@ -109,6 +115,7 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
         };
         return advance(cx, &record.id, record.run, event).await;
     }
+    telemetry::outcome(telemetry::Outcome::Continued);
     if step.is_search() {
         return start_search(cx, &record, step, &root).await;
     }
@@ -194,6 +201,7 @@ async fn conclude_failed(
     reason: &str,
 ) -> Result<(), Error> {
     tracing::error!(request = %record.id, step = step.name(), "failed: {reason}");
+    telemetry::outcome(telemetry::Outcome::GivenUp);
     let reason = format!("{}: {reason}", step.name());
     fail(cx, &record.id, record.run, step, &reason).await
 }
@@ -207,19 +215,29 @@ async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) ->
     let mut slice = store.slice(&record.id, record.run, step, number).await?;
     let message = Message::step(&record.id, record.run, step, Some(number));
     if let Some(end) = slice.state.end.clone() {
-        return finish(cx, &mut slice, &root, end).await;
+        return finish(cx, &mut slice, &root, end, false).await;
     }
     let outcome = Box::pin(stages::run(cx, record, &root, &mut slice)).await;
     match outcome {
-        Ok(Outcome::Over(end)) => finish(cx, &mut slice, &root, end).await,
-        Ok(Outcome::Continue) => store.send(&message, Duration::ZERO).await,
+        Ok(Outcome::Over(end)) => {
+            telemetry::outcome(telemetry::Outcome::Over);
+            finish(cx, &mut slice, &root, end, false).await
+        }
+        Ok(Outcome::Continue) => {
+            telemetry::outcome(telemetry::Outcome::Continued);
+            send(cx, &message, Duration::ZERO).await
+        }
         Ok(Outcome::Wait { until, reason }) => {
+            telemetry::outcome(telemetry::Outcome::Waiting);
             store.save_slice(&mut slice).await?;
             mark_waiting(cx, &slice, until, &reason, false).await?;
             send_later(cx, &message, until).await
         }
         // Somebody else works on this slice and saved it: that one goes on.
-        Err(StageError::Work(Error::Lost { .. })) => Ok(()),
+        Err(StageError::Work(Error::Lost { .. })) => {
+            telemetry::outcome(telemetry::Outcome::Void);
+            Ok(())
+        }
         Err(StageError::Work(error)) => Err(error),
         Err(StageError::Stopped) => stopped(cx, record, &mut slice, &message).await,
         Err(StageError::Permanent { reason }) => give_up(cx, &mut slice, &root, &reason).await,
@@ -243,17 +261,13 @@ async fn stopped(
         .await?
         .is_none()
     {
+        telemetry::outcome(telemetry::Outcome::Void);
         return Ok(());
     }
     let reason = "the request's record could not be read before an irreversible call";
     match again(cx, slice, reason, Wait::Backoff).await? {
         Some(at) => send_later(cx, message, at).await,
-        None => {
-            cx.app
-                .store
-                .send(message, cx.app.config.limits.retry_longest)
-                .await
-        }
+        None => send(cx, message, cx.app.config.limits.retry_longest).await,
     }
 }
 
@@ -266,6 +280,7 @@ async fn give_up(
     let request = slice.request.clone();
     let step = slice.step;
     tracing::error!(%request, step = step.name(), slice = slice.number, "gave up: {reason}");
+    observe::given_up(slice, reason);
     let end = match stages::give_up(cx, slice, reason) {
         Ok(end) => end,
         Err(StageError::Work(error)) => return Err(error),
@@ -282,7 +297,7 @@ async fn give_up(
         let reason = format!("{}: {reason}", step.name());
         return fail(cx, &request, slice.run, step, &reason).await;
     }
-    finish(cx, slice, root, end).await
+    finish(cx, slice, root, end, true).await
 }
 
 /// Ends a request that cannot be done, with the reason.
@@ -302,6 +317,7 @@ async fn fail(
         Ok(())
     });
     if let Some(Ok(((), record))) = updated.await? {
+        observe::ended(&record, Some(step));
         stages::sweep::close(cx, &record).await?;
     }
     Ok(())
@@ -323,27 +339,8 @@ async fn again(
     let request = &slice.request;
     let (step, tries) = (slice.step.name(), slice.state.tries);
     tracing::warn!(%request, step, tries, until = %at, "tries again: {reason}");
+    observe::again(cx, slice, wait, reason, at);
     Ok(Some(at))
-}
-
-async fn mark_waiting(
-    cx: Context<'_>,
-    slice: &Slice,
-    until: Timestamp,
-    reason: &str,
-    for_person: bool,
-) -> Result<(), Error> {
-    let mark = SliceMark {
-        until: Some(until),
-        waits_for: Some(reason.to_owned()),
-        for_person,
-        ..SliceMark::default()
-    };
-    cx.app
-        .store
-        .mark_open(&slice.request, slice.run, slice.step, slice.number, mark)
-        .await?;
-    Ok(())
 }
 
 async fn finish(
@@ -351,8 +348,14 @@ async fn finish(
     slice: &mut Slice,
     root: &Root,
     end: SliceEnd,
+    is_given_up: bool,
 ) -> Result<(), Error> {
-    match cx.app.store.finish_slice(slice, root, end).await {
+    let is_first = slice.state.end.is_none();
+    let finished = cx.app.store.finish_slice(slice, root, end).await;
+    if finished.is_ok() {
+        observe::over(slice, is_first, is_given_up);
+    }
+    match finished {
         Ok(Finished::OthersOpen) => Ok(()),
         Ok(Finished::Joined(event)) => advance(cx, &slice.request, slice.run, event).await,
         Err(Error::Lost { what: "a slice" }) => Ok(()),
@@ -370,6 +373,7 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
         Err(StageError::Work(error)) => Err(error),
         Err(error) => {
             tracing::warn!(%app, %day, "a day is searched again: {error}");
+            observe::day_failed(&error);
             let counted = blob_search::count_failure(cx, app, day, &error, &mut pass);
             let counted = Box::pin(counted).await;
             work(counted).map(|until| delay = until)
@@ -382,19 +386,12 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
     }
     searched?;
     if pass.unfinished {
-        cx.app.store.send(&Message::day(app, day), delay).await?;
+        if delay.is_zero() {
+            telemetry::outcome(telemetry::Outcome::Continued);
+        }
+        send(cx, &Message::day(app, day), delay).await?;
     }
     Ok(())
-}
-
-fn work<T>(result: Result<T, StageError>) -> Result<T, Error> {
-    result.map_err(|error| match error {
-        StageError::Work(error) => error,
-        error => Error::Corrupt {
-            what: "a search",
-            reason: error.to_string(),
-        },
-    })
 }
 
 /// Applies an event to a record, then sends what follows. Repeating it sends the same again and changes nothing.
@@ -415,6 +412,7 @@ pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) ->
         .await?;
     match updated {
         Some(Ok((messages, record))) => {
+            observe::applied(&record, &event);
             let (status, step) = (record.status.name(), record.step.map(Step::name));
             tracing::info!(request = %id, status, step, "moved on");
             if record.status.is_ended() {
@@ -464,32 +462,14 @@ pub async fn after_sweep(cx: Context<'_>, swept: Swept) -> Result<(), Error> {
     send_all(cx, &swept.messages).await
 }
 
-async fn note_planned(
-    cx: Context<'_>,
-    record: &Record,
-    step: Step,
-    root: &Root,
-) -> Result<(), Error> {
-    let items = root.items;
-    let update = cx.app.store.update_record(&record.id, |stored| {
-        if stored.run != record.run || stored.step != Some(step) {
-            return Err(());
-        }
-        let state = stored.steps.entry(step).or_default();
-        if state.planned == items {
-            return Err(());
-        }
-        state.planned = items;
-        Ok(())
-    });
-    update.await?;
-    Ok(())
-}
-
 async fn send_later(cx: Context<'_>, message: &Message, until: Timestamp) -> Result<(), Error> {
     let delay = until.duration_since(cx.now());
     let delay = Duration::try_from(delay).unwrap_or(Duration::ZERO);
-    cx.app.store.send(message, delay).await
+    send(cx, message, delay).await
+}
+
+async fn send(cx: Context<'_>, message: &Message, delay: Duration) -> Result<(), Error> {
+    cx.app.store.send(&observe::carry(message), delay).await
 }
 
 /// Sends messages, several at once.
@@ -500,7 +480,7 @@ pub async fn send_all(cx: Context<'_>, messages: &[Message]) -> Result<(), Error
     for chunk in messages.chunks(PARALLEL) {
         let sends = chunk
             .iter()
-            .map(|message| cx.app.store.send(message, Duration::ZERO));
+            .map(|message| send(cx, message, Duration::ZERO));
         for sent in futures::future::join_all(sends).await {
             sent?;
         }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::stages::requests::Refusal;
+use crate::telemetry;
 
 /// Something that is wrong with a call.
 #[derive(Debug, Clone, Serialize)]
@@ -70,6 +71,7 @@ impl From<Refusal> for Problem {
                 )
             },
             Refusal::Work(error) => {
+                telemetry::failed(&error.to_string());
                 tracing::error!(error = %chain(&error), "stored state could not be used");
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,

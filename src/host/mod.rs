@@ -3,7 +3,9 @@
 pub mod dispatch;
 mod envelope;
 mod http;
+mod observe;
 mod routes;
+mod state;
 
 pub use envelope::{Invocation, InvocationError};
 pub use http::Problem;

@@ -18,12 +18,14 @@ use tracing::Instrument as _;
 use super::dispatch;
 use super::envelope::Invocation;
 use super::http::{Problem, bytes, chain, json};
+use super::observe;
 use crate::app::App;
 use crate::domain::RequestId;
 use crate::domain::document::MAX_HTTP_BYTES;
 use crate::stages::decide::Decision;
 use crate::stages::requests::Part;
 use crate::stages::{Context, decide, intake, intake_queue, requests, sweep};
+use crate::telemetry;
 use crate::work::Error;
 use crate::workflow::{Event, Function, Message};
 
@@ -32,6 +34,9 @@ const MAX_INVOCATION: usize = 2 * 1024 * 1024;
 
 /// Most of a refused body that is read, in bytes: the host itself takes no more than 100 MiB.
 const MAX_REFUSED: usize = 101 * 1024 * 1024;
+
+/// The path of the timer's function, after which telemetry leaves at once.
+const SWEEP: &str = "/sweep";
 
 type Shared = State<Arc<App>>;
 
@@ -52,14 +57,36 @@ pub fn build_handler(app: Arc<App>) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_INVOCATION))
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
 
-/// A span for each call, and an answer even where code panics: an empty one would hang the host.
-async fn guard(request: Request, next: Next) -> Response {
+/// A span for each call, in the log and in telemetry, around its answer.
+async fn guard(State(app): Shared, request: Request, next: Next) -> Response {
     let invocation = plain_header(&request, "x-azure-functions-invocationid");
     let trace = plain_header(&request, "traceparent");
+    let path = request.uri().path();
+    let is_sweep = path == SWEEP;
+    let observed = if app.telemetry.is_on() {
+        let start = observe::start(request.method(), path, &invocation, &trace);
+        start.and_then(|start| app.telemetry.begin(start))
+    } else {
+        None
+    };
+    let Some(observed) = observed else {
+        return answer(request, next, &invocation, &trace).await;
+    };
+    let answered = observed.run(answer(request, next, &invocation, &trace));
+    let response = answered.await;
+    observed.end(response.status().as_u16());
+    if is_sweep {
+        app.telemetry.flush();
+    }
+    response
+}
+
+/// An answer even where code panics: an empty one would hang the host.
+async fn answer(request: Request, next: Next, invocation: &str, trace: &str) -> Response {
     let span = tracing::info_span!("invocation", id = %invocation, traceparent = %trace);
     let request = match refuse_too_large(request).await {
         Ok(request) => request,
@@ -70,6 +97,7 @@ async fn guard(request: Request, next: Next) -> Response {
         Ok(response) => as_problem(response),
         Err(_panic) => {
             tracing::error!("an invocation panicked");
+            telemetry::failed("the code panicked");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Internal error",
@@ -154,6 +182,7 @@ async fn invoke(State(app): Shared, Path(name): Path<String>, body: Bytes) -> Re
         ),
         Err(error) => {
             tracing::error!(function = function.name(), error = %chain(&error), "stored state could not be used");
+            telemetry::failed(&error.to_string());
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Stored state could not be used",
@@ -181,7 +210,7 @@ async fn run(app: &Arc<App>, function: Function, body: &[u8]) -> Result<(), Erro
     if function == Function::IntakeQueue {
         let accepted = intake_queue::run(cx, &text).await?;
         return match accepted {
-            Some(accepted) => start(cx, &accepted).await,
+            Some(accepted) => start(cx, &accepted, "queue").await,
             None => Ok(()),
         };
     }
@@ -194,7 +223,14 @@ async fn run(app: &Arc<App>, function: Function, body: &[u8]) -> Result<(), Erro
     }
 }
 
-async fn start(cx: Context<'_>, accepted: &intake::Accepted) -> Result<(), Error> {
+async fn start(
+    cx: Context<'_>,
+    accepted: &intake::Accepted,
+    source: &'static str,
+) -> Result<(), Error> {
+    if let intake::Accepted::New(record) = accepted {
+        observe::accepted(record, source);
+    }
     if !accepted.is_to_start() {
         return Ok(());
     }
@@ -239,7 +275,7 @@ async fn file(State(app): Shared, headers: HeaderMap, body: Bytes) -> Result<Res
     }
     let cx = Context::new(&app);
     let accepted = intake::run(cx, &body).await?;
-    start(cx, &accepted)
+    start(cx, &accepted, "http")
         .await
         .map_err(requests::Refusal::from)?;
     let id = accepted.record().id.clone();
@@ -409,6 +445,7 @@ async fn act(
         .await
         .map_err(requests::Refusal::from)?;
     if decided.record.status.is_ended() {
+        observe::ended(&decided.record, None);
         sweep::close(cx, &decided.record)
             .await
             .map_err(requests::Refusal::from)?;

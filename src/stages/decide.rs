@@ -7,7 +7,8 @@ use super::planned::read_plan;
 use super::requests::Refusal;
 use crate::domain::fields::Faults;
 use crate::domain::plan::{Action, Large, Plan};
-use crate::domain::{Fault, RequestId, due, strict};
+use crate::domain::{Fault, RequestId, TraceParent, due, strict};
+use crate::telemetry;
 use crate::work::names;
 use crate::workflow::record::Approval;
 use crate::workflow::transition::{next, wake};
@@ -79,6 +80,9 @@ pub async fn run(
     let body = read(decision, body).map_err(Refusal::Faults)?;
     let missing = || Refusal::NotFound(format!("there is no request {id}"));
     let loaded = cx.app.store.record(id).await?.ok_or_else(missing)?;
+    let trace = loaded.record.traceparent.as_ref();
+    telemetry::continue_trace(trace.map(TraceParent::as_str));
+    telemetry::request(id.as_str(), loaded.record.run);
     if decision == Decision::Approve && loaded.record.status == Status::AwaitingApproval {
         check_plan(cx, &loaded.record, &body).await?;
     }

@@ -3,6 +3,7 @@
 use super::requests::Refusal;
 use super::{Context, StageError};
 use crate::domain::Document;
+use crate::telemetry;
 use crate::work::{Error, names};
 use crate::workflow::{Record, Status};
 
@@ -38,7 +39,8 @@ impl Accepted {
 pub async fn run(cx: Context<'_>, body: &[u8]) -> Result<Accepted, Refusal> {
     let document = Document::parse(body, cx.now()).map_err(Refusal::Faults)?;
     let fingerprint = cx.app.fingerprint(&document.canonical()).await?;
-    let record = Record::new(document, fingerprint, cx.now());
+    let mut record = Record::new(document, fingerprint, cx.now());
+    record.traceparent = telemetry::traceparent().and_then(|it| it.parse().ok());
     let store = &cx.app.store;
     let stored = match store.record(&record.id).await? {
         Some(loaded) => loaded.record,

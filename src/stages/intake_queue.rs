@@ -13,7 +13,9 @@ use super::intake::{self, Accepted};
 use super::requests::Refusal;
 use crate::domain::Fault;
 use crate::domain::document::MAX_MESSAGE_BYTES;
+use crate::telemetry::{self, Event};
 use crate::work::{Error, names};
+use crate::workflow::Function;
 
 /// How much of the HMAC names a refused message, in hex digits: 128 bits.
 const ID_LENGTH: usize = 32;
@@ -68,6 +70,10 @@ pub async fn run(cx: Context<'_>, text: &str) -> Result<Option<Accepted>, Error>
         id: id.clone(),
     };
     tracing::warn!(message = %id, faults = refused.faults.len(), "a queue message was refused");
+    telemetry::event(Event::MessageRefused {
+        function: Function::IntakeQueue.name(),
+        reason: "the document has faults; the refused intake names them",
+    });
     let name = format!("{}{id}.json", names::REFUSED);
     cx.app
         .store

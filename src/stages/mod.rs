@@ -36,6 +36,7 @@ use crate::appcenter;
 use crate::domain::AppRef;
 use crate::ledger;
 use crate::storage;
+use crate::telemetry::{self, Throttle};
 use crate::work::{self, Cut, Slice, SliceEnd};
 use crate::workflow::join::Root;
 use crate::workflow::{Function, Record, Step};
@@ -187,6 +188,11 @@ impl From<ledger::Error> for StageError {
 impl From<appcenter::Error> for StageError {
     fn from(error: appcenter::Error) -> Self {
         use appcenter::Error;
+        match error {
+            Error::RateLimited { .. } => telemetry::throttle(Throttle::RateLimit),
+            Error::BudgetExhausted { .. } => telemetry::throttle(Throttle::Budget),
+            _ => {}
+        }
         let reason = match error {
             Error::Stopped => return Self::Stopped,
             Error::Unauthorized(_) | Error::Forbidden(_) => {

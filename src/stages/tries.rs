@@ -23,6 +23,17 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// Its name in telemetry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backoff => "backoff",
+            Self::NotBefore(_) => "not_before",
+            Self::Throttled(_) | Self::Held(_) => "throttled",
+            Self::Person => "person",
+        }
+    }
+
     /// Of two waits the one that holds for both: a person's, then one that is no try, then the later.
     #[must_use]
     pub fn outweighs(self, other: Self) -> bool {

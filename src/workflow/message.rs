@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Step;
-use crate::domain::{AppRef, RequestId};
+use crate::domain::{AppRef, RequestId, TraceParent};
 
 /// Version of the messages' shape.
 pub const VERSION: u32 = 1;
@@ -26,6 +26,13 @@ pub enum Message {
         /// The slice.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slice: Option<u32>,
+        /// The trace that it goes on with.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "TraceParent::lenient"
+        )]
+        traceparent: Option<TraceParent>,
     },
     /// Search one app and day for every request that waits for it.
     Day {
@@ -35,6 +42,13 @@ pub enum Message {
         app: AppRef,
         /// The UTC day, by the archive's folders.
         day: Date,
+        /// The trace that it goes on with.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "TraceParent::lenient"
+        )]
+        traceparent: Option<TraceParent>,
     },
 }
 
@@ -48,6 +62,7 @@ impl Message {
             run,
             step,
             slice,
+            traceparent: None,
         }
     }
 
@@ -58,7 +73,23 @@ impl Message {
             v: VERSION,
             app: app.clone(),
             day,
+            traceparent: None,
         }
+    }
+
+    /// The same message, as a part of this trace.
+    #[must_use]
+    pub fn within(mut self, trace: Option<TraceParent>) -> Self {
+        let (Self::Step { traceparent, .. } | Self::Day { traceparent, .. }) = &mut self;
+        *traceparent = trace;
+        self
+    }
+
+    /// The trace that it goes on with.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&TraceParent> {
+        let (Self::Step { traceparent, .. } | Self::Day { traceparent, .. }) = self;
+        traceparent.as_ref()
     }
 
     /// The text that is sent (before base64).
@@ -98,7 +129,15 @@ mod tests {
         ] {
             let text = message.text();
             assert!(text.len() < 200, "{text}");
-            assert_eq!(Message::parse(&text), Ok(message));
+            assert_eq!(Message::parse(&text).as_ref(), Ok(&message));
+            let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse();
+            let traced = message.clone().within(trace.ok());
+            let text = traced.text();
+            assert!(text.len() < 300 && text.contains("traceparent"), "{text}");
+            assert_eq!(Message::parse(&text).as_ref(), Ok(&traced));
+            // Work does not stop over a trace that cannot be read.
+            let broken = text.replace("00-4bf9", "zz-4bf9");
+            assert_eq!(Message::parse(&broken), Ok(message));
         }
         for bad in [
             "",

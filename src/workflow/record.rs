@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Step;
 use crate::domain::document::{Include, Window};
 use crate::domain::plan::{Counts, Large};
-use crate::domain::{AppRef, Document, Jurisdiction, Kind, RequestId, Subject, due};
+use crate::domain::{AppRef, Document, Jurisdiction, Kind, RequestId, Subject, TraceParent, due};
 
 /// Version of the record's shape. A record of a newer version is refused and left as it is.
 pub const SCHEMA: u32 = 1;
@@ -240,6 +240,13 @@ pub struct Record {
     /// What retention has removed already.
     #[serde(default)]
     pub work_removed: bool,
+    /// Its trace, from the intake on; none if telemetry was off then.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "TraceParent::lenient"
+    )]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Record {
@@ -280,6 +287,7 @@ impl Record {
             updated_at: now,
             ended_at: None,
             work_removed: false,
+            traceparent: None,
         }
     }
 

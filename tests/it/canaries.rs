@@ -13,8 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use stack::Stack;
+use telemetry_sink::Sink;
 
+use crate::api::post;
 use crate::harness::{LIMIT, settings, start};
+use crate::telemetry;
 
 const CANARIES: &str = include_str!("../scenarios/canaries.toml");
 /// What the request names.
@@ -231,7 +234,14 @@ async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<(
         .expect("it is there")
         .document
         .clone();
-    let loud = settings().with("DSR_LOG", "debug,appcenter_dsr=trace");
+    let sink = Sink::start().await?;
+    let loud = settings()
+        .with("DSR_LOG", "debug,appcenter_dsr=trace")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url())
+        .with(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING",
+            &sink.connection_string(),
+        );
     let stack = start(world, loud).await?;
     let spoilt = spoil_archive(&stack).await?;
     let of_an_export = [
@@ -290,11 +300,26 @@ async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<(
     stack.api.wait_ended(&id, LIMIT).await?;
     texts.extend(answers(&stack, &id).await?);
     watching.abort();
+    // The sweep has all telemetry leave.
+    let swept = post(&stack.api, "/admin/functions/sweep", &json!({})).await?;
+    assert_eq!(swept.status, 202, "{}", swept.text);
+    let received = sink.wait(LIMIT, |it| telemetry::is_whole(it, &id)).await?;
+    telemetry::check_erasure(&received, &id);
+    telemetry::check_names(&received);
+    telemetry::check_metrics(&received);
 
     let all = everything();
     let mut leaked = Vec::new();
     for (what, text) in &texts {
         leaked.extend(leaks(text, &all).iter().map(|it| format!("{it} in {what}")));
+    }
+    for body in &received.bodies {
+        let body = String::from_utf8_lossy(body);
+        leaked.extend(
+            leaks(&body, &all)
+                .iter()
+                .map(|it| format!("{it} in telemetry: {body}")),
+        );
     }
     // The log is as loud as it gets: an empty one would prove nothing.
     let log = stack.host().log();

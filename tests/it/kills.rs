@@ -269,7 +269,7 @@ async fn every_message_delivered_twice() -> anyhow::Result<()> {
             deliveries: 2,
             ..Disturb::nothing()
         };
-        let (pump, _record) = run(name, source, &disturb).await?;
+        let (pump, _record) = Box::pin(run(name, source, &disturb)).await?;
         drop(Arc::new(pump));
     }
     Ok(())

@@ -17,6 +17,7 @@ mod pump;
 mod search;
 mod shared_archive;
 mod sweep;
+mod telemetry;
 mod test_data;
 mod tidy;
 mod timer_kills;

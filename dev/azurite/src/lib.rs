@@ -12,4 +12,4 @@ mod account;
 mod server;
 
 pub use account::Account;
-pub use server::{Azurite, install};
+pub use server::{Azurite, install, npm_ci};

@@ -28,7 +28,14 @@ fn folder() -> PathBuf {
 /// # Errors
 /// When `npm` is missing or fails; the message holds the end of what it said.
 pub fn install() -> anyhow::Result<()> {
-    let folder = folder();
+    npm_ci(&folder())
+}
+
+/// Installs what a folder's `package-lock.json` pins with `npm ci`, unless it is there already; safe as [`install`] is.
+///
+/// # Errors
+/// When `npm` is missing or fails; the message holds the end of what it said.
+pub fn npm_ci(folder: &Path) -> anyhow::Result<()> {
     let done = folder.join("node_modules/.installed");
     let pinned = std::fs::read_to_string(folder.join("package-lock.json"))?;
     let is_done =
@@ -43,7 +50,7 @@ pub fn install() -> anyhow::Result<()> {
     }
     let output = std::process::Command::new("npm")
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(&folder)
+        .current_dir(folder)
         .stdin(Stdio::null())
         .output()
         .context("npm did not start: Node.js 20 or newer and npm are needed")?;

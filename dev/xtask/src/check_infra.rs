@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::python;
-use crate::run::{check, program};
+use crate::run::program;
 
 /// What checkov says at the end.
 #[derive(Debug, Default, Deserialize)]
@@ -61,7 +61,10 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         is_fine &= parse.status().await?.success();
     }
     is_fine &= run_checkov(&checkov, &root).await?;
-    let kql = install_kql(&root).await?;
+    let kql = install_kql(&root)?;
+    let mut cases = program("node");
+    cases.arg(kql.with_file_name("evaluate.js"));
+    is_fine &= cases.arg("--self-check").status().await?.success();
     let mut queries = program("node");
     queries.arg(kql).arg(infra.join("queries")).arg(&infra);
     is_fine &= queries.status().await?.success();
@@ -118,19 +121,8 @@ async fn run_checkov(python: &Path, root: &Path) -> anyhow::Result<bool> {
 }
 
 /// Installs the Kusto language service unless it is there; gives the script that uses it.
-async fn install_kql(root: &Path) -> anyhow::Result<PathBuf> {
+fn install_kql(root: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join("dev/kql");
-    let done = folder.join("node_modules/.installed");
-    let pinned = std::fs::read_to_string(folder.join("package-lock.json"))?;
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == pinned) {
-        return Ok(folder.join("check.js"));
-    }
-    println!("Installing the Kusto language service (npm ci in dev/kql)");
-    let mut npm = program("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    check(npm.current_dir(&folder))
-        .await
-        .context("Node.js 20 or newer and npm are needed")?;
-    std::fs::write(done, pinned)?;
+    azurite::npm_ci(&folder)?;
     Ok(folder.join("check.js"))
 }

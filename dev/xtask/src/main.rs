@@ -5,7 +5,7 @@
 //! | `demo` | the main job from end to end, over real storage and a simulated App Center |
 //! | `test` | every test, then the short forms of the long runs |
 //! | `soak kills`, `large`, `budget` | long runs: a handler that is killed, a large request, the API budget |
-//! | `bench handler`, `search` | figures of the handler and of the search engine |
+//! | `bench handler`, `start`, `search` | figures of the handler and of the search engine |
 //! | `package` | the app as Azure takes it, in a zip |
 //! | `check-api` | a checker of App Center's API, run against the simulator |
 //! | `check-infra` | the templates and queries of infra/, as far as that goes without Azure |
@@ -52,6 +52,9 @@ enum Command {
         /// Leave everything running until Ctrl-C, and say how to use it.
         #[arg(long)]
         keep: bool,
+        /// Use this handler instead of building one, such as the one that was packaged.
+        #[arg(long)]
+        handler: Option<PathBuf>,
     },
     /// Run every test, then the short forms of the long runs.
     Test {
@@ -98,7 +101,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demo { keep } => Box::pin(demo::run(keep)).await,
+        Command::Demo { keep, handler } => Box::pin(demo::run(keep, handler.as_deref())).await,
         Command::Test { filter } => Box::pin(test::run(filter.as_deref())).await,
         Command::Soak(command) => Box::pin(soak::run(command)).await,
         Command::Bench(command) => Box::pin(bench::run(command)).await,

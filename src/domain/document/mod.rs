@@ -63,6 +63,21 @@ pub enum Jurisdiction {
     UsCa,
 }
 
+impl Jurisdiction {
+    /// Every jurisdiction.
+    pub const ALL: [Self; 3] = [Self::Eu, Self::Uk, Self::UsCa];
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eu => "eu",
+            Self::Uk => "uk",
+            Self::UsCa => "us-ca",
+        }
+    }
+}
+
 /// Which data is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -15,6 +15,7 @@ use super::{Context, Outcome, StageError};
 use crate::domain::Kind;
 use crate::package::LeftOut;
 use crate::report::{self, Arrived, ArrivedItem, Inputs, Report, SetupException};
+use crate::telemetry;
 use crate::work::{Error, Slice, SliceEnd, names};
 use crate::workflow::record::PackageRef;
 use crate::workflow::{Event, Record, Step};
@@ -66,6 +67,7 @@ pub(super) async fn run(
 pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
     let report = compose_ended(cx, record).await?;
     let hash = sha256(&store_report(cx, record, &report).await?);
+    tell_exceptions(record, &report);
     let update = cx.app.store.update_record(&record.id, |stored| {
         if stored.run != record.run || !stored.status.is_ended() {
             return Err(());
@@ -102,6 +104,7 @@ pub async fn report_left(cx: Context<'_>, record: &Record) -> Result<(), StageEr
             let name = names::report(&record.id, left.run, extension);
             store.create(&name, "the report", content, kind).await?;
         }
+        tell_exceptions(&of_run, &report);
     }
     let update = store.update_record(&record.id, |stored| {
         if stored.run != record.run || stored.left.is_empty() {
@@ -148,6 +151,7 @@ async fn conclude(
     package: Option<PackageRef>,
 ) -> Result<Outcome, StageError> {
     let bytes = store_report(cx, record, report).await?;
+    tell_exceptions(record, report);
     Ok(Outcome::Over(SliceEnd {
         done: 1,
         failed: 0,
@@ -159,6 +163,22 @@ async fn conclude(
             report_sha256: sha256(&bytes),
         }),
     }))
+}
+
+/// Tells each kind of exception in a report, with how much it is about in all apps together.
+fn tell_exceptions(record: &Record, report: &Report) {
+    let mut counts: BTreeMap<report::Code, u64> = BTreeMap::new();
+    for exception in &report.exceptions {
+        *counts.entry(exception.code).or_default() += exception.count;
+    }
+    for (code, count) in counts {
+        telemetry::event(telemetry::Event::ReportException {
+            request: record.id.as_str(),
+            code: code.name(),
+            count,
+            what_to_do: code.what_to_do(),
+        });
+    }
 }
 
 /// Stores a report in both forms; gives the bytes of the JSON.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use super::observe;
 use super::pass::{DayPass, finish, seats};
 use crate::domain::{AppRef, RequestId};
 use crate::stages::{Context, StageError, Wait, tries};
@@ -43,6 +44,7 @@ pub async fn count_failure(
             Err(Error::Lost { .. }) => continue,
             Err(error) => return Err(error.into()),
         }
+        observe::failed(&seat.slice, wait, &reason, next.is_none());
         let Some(next) = next else {
             finish(cx, seat, pass).await?;
             continue;
@@ -62,7 +64,9 @@ pub async fn count_failure(
         marked.await?;
         pass.unfinished = true;
     }
-    Ok(Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO))
+    let delay = Duration::try_from(latest.duration_since(now)).unwrap_or(Duration::ZERO);
+    observe::waits(wait, delay);
+    Ok(delay)
 }
 
 /// The open slices of one app and day, of every request that waits for it.

@@ -8,6 +8,7 @@ mod failure;
 mod folders;
 mod marks;
 mod needles;
+mod observe;
 mod pass;
 mod progress;
 mod reading;

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::reading::Reading;
 use super::scan::{Customer, Job, News, ScanError};
 use super::seat::{Seat, store};
-use super::{marks, needles};
+use super::{marks, needles, observe};
 use crate::domain::{AppRef, Kind};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError};
@@ -55,6 +55,7 @@ pub async fn search_day(
         return Ok(());
     };
     pass.unfinished |= leave_alone(&mut seats);
+    observe::seated(&seats);
     let customers = customers(cx, &seats).await?;
     let identifiers: Vec<_> = customers
         .iter()
@@ -164,6 +165,7 @@ async fn take(
     for seat in seats.iter_mut().flatten() {
         seat.progress.arrive(&reading.entry, source);
     }
+    let mut matches = observe::Matches::default();
     let ended = loop {
         match reading.next().await {
             News::Opened(etag) => {
@@ -172,6 +174,7 @@ async fn take(
                 }
             }
             News::Found(batch) => {
+                matches.count(&batch);
                 for found in &batch {
                     if let Some(Some(seat)) = seats.get_mut(found.customer) {
                         seat.progress.take(app_id, found);
@@ -200,6 +203,7 @@ async fn take(
     if let (Err(ScanError::Storage(error)), true) = (&ended, is_patient) {
         return Err(StageError::archive(error));
     }
+    observe::scanned(seats, &ended, &matches);
     for seat in seats.iter_mut().flatten() {
         seat.progress.end(&reading.entry, source, &ended);
     }

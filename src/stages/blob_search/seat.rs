@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rand::RngExt as _;
 
+use super::observe;
 use super::progress::Progress;
 use crate::stages::{Context, StageError};
 use crate::work::{Error, Slice, SliceEnd, names};
@@ -55,7 +56,7 @@ pub(super) async fn store(
         }
         seat.slice.state.tries = 0;
         match cx.app.store.save_slice(&mut seat.slice).await {
-            Ok(()) => {}
+            Ok(()) => observe::saved(&seat.slice),
             Err(Error::Lost { .. }) => *place = None,
             Err(error) => return Err(error.into()),
         }

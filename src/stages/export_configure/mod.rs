@@ -12,6 +12,7 @@ use super::setup::{AppSetup, Path, Remembered, recall, remember};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
 use crate::appcenter::{Client, Error, ExportState as State};
 use crate::domain::AppRef;
+use crate::telemetry;
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::Record;
 
@@ -196,6 +197,7 @@ async fn set_up(
             complete(cx, (client, app), slice, setup, of, target.as_ref()).await
         }
         (Some(State::Disabled), Some(target)) => {
+            tell_disabled(slice, app, "enabled");
             // One that is enabled again writes nothing of the time in between; a new one beside it does.
             setup.misses_backfill = true;
             slice.set_body(setup)?;
@@ -218,6 +220,9 @@ async fn set_up(
             create(cx, (client, app), slice, setup, &target, Why::Disabled).await
         }
         _ => {
+            if best.state == Some(State::Disabled) {
+                tell_disabled(slice, app, "left");
+            }
             let state = state(best).state;
             note(
                 &mut setup.exceptions,
@@ -229,6 +234,16 @@ async fn set_up(
             Ok(done())
         }
     }
+}
+
+/// Tells that an app's best export is disabled, and what is done about it.
+fn tell_disabled(slice: &Slice, app: &AppRef, action: &'static str) {
+    telemetry::event(telemetry::Event::ExportDisabled {
+        request: slice.request.as_str(),
+        app: &app.to_string(),
+        state: "Disabled",
+        action,
+    });
 }
 
 fn note_unknown(setup: &mut AppSetup) {

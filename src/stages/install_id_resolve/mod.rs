@@ -24,6 +24,7 @@ use super::setup::{self, AppSetup};
 use super::{Context, Outcome, StageError, inventory, test_export};
 use crate::domain::plan::{Action, Counts, Coverage, Plan, SCHEMA};
 use crate::domain::{AppRef, InstallId, Kind, Subject};
+use crate::telemetry;
 use crate::work::{Slice, SliceEnd, names};
 use crate::workflow::record::PlanRef;
 use crate::workflow::{Event, Record, Step};
@@ -142,6 +143,7 @@ pub(super) async fn run(
     slice.set_body(&progress)?;
     cx.app.store.save_slice(slice).await?;
     let (plan, reference) = store_plan(cx, record, &planned?).await?;
+    tell_gaps(record, &plan);
     Ok(over(Event::Planned {
         has_items: plan.has_items(),
         plan: reference,
@@ -326,6 +328,21 @@ async fn store_plan(
         large: stored.large.clone(),
     };
     Ok((stored, reference))
+}
+
+/// Tells the gaps in what a plan searched.
+fn tell_gaps(record: &Record, plan: &Plan) {
+    for (app, coverage) in &plan.coverage {
+        for gap in &coverage.gaps {
+            telemetry::event(telemetry::Event::CoverageGap {
+                request: record.id.as_str(),
+                app,
+                from: &gap.from.to_string(),
+                to: &gap.to.to_string(),
+                evidence: &gap.evidence,
+            });
+        }
+    }
 }
 
 /// Ends a plan that cannot be made: the request fails, with the reason.

@@ -4,22 +4,24 @@
 
 mod poison;
 mod retention;
+mod tally;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tally::Tally;
 
 use super::blob_search;
 use super::{Context, StageError};
 use crate::domain::RequestId;
+use crate::telemetry::{self, Event};
 use crate::work::{Error, names};
 use crate::workflow::join::{Bin, CUT};
 use crate::workflow::transition::wake;
 use crate::workflow::{Message, Record, Status, Step};
 
 /// How long a mark may stand without a record: between the two writes of an intake.
-const ORPHAN: std::time::Duration = std::time::Duration::from_secs(3600);
-
-/// From so many days before it on a due date is spoken of.
-const DUE_SOON: i64 = 7;
+const ORPHAN: Duration = Duration::from_secs(3600);
 
 /// What a sweep found to do.
 #[derive(Debug, Default)]
@@ -42,6 +44,7 @@ pub struct Swept {
 /// When stored state cannot be read or written; what is left is for the next sweep.
 pub async fn run(cx: Context<'_>) -> Result<Swept, Error> {
     let mut swept = Swept::default();
+    let mut tally = Tally::default();
     if let Err(error) = cx.app.store.prepare().await {
         // Where the deployment made them, the identity need not be allowed to.
         tracing::warn!("the work container or a queue could not be made: {error}");
@@ -53,7 +56,7 @@ pub async fn run(cx: Context<'_>) -> Result<Swept, Error> {
             let Ok(id) = id.parse::<RequestId>() else {
                 continue;
             };
-            match one(cx, &id, entry.last_modified, &mut swept).await {
+            match one(cx, &id, entry.last_modified, &mut swept, &mut tally).await {
                 // One request that cannot be read does not stop the others.
                 Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
                     tracing::error!(request = %id, "left as it is: {error}");
@@ -62,6 +65,7 @@ pub async fn run(cx: Context<'_>) -> Result<Swept, Error> {
             }
         }
     }
+    tally.tell();
     poison::drain(cx, &mut swept).await?;
     retention::run(cx).await?;
     Ok(swept)
@@ -72,6 +76,7 @@ async fn one(
     id: &RequestId,
     marked_at: Timestamp,
     swept: &mut Swept,
+    tally: &mut Tally,
 ) -> Result<(), Error> {
     let Some(loaded) = cx.app.store.record(id).await? else {
         if cx.now().duration_since(marked_at).unsigned_abs() > ORPHAN {
@@ -83,15 +88,15 @@ async fn one(
     if record.status.is_ended() {
         return close(cx, &record).await;
     }
-    let days_left = crate::domain::due::days_left(record.due(), cx.now());
-    if days_left <= DUE_SOON {
-        tracing::warn!(request = %id, days_left, status = record.status.name(), "is due soon");
+    if let Some(days_left) = tally.count(&record, cx.now()) {
         swept.due_soon.push((id.clone(), days_left));
     }
     let idle = |since: Timestamp| cx.now().duration_since(since);
     let stalled = cx.app.config.limits.stalled;
     if record.status == Status::Received {
-        if idle(record.created_at).unsigned_abs() >= stalled {
+        let stood = idle(record.created_at).unsigned_abs();
+        if stood >= stalled {
+            tell_stalled(&record, "received", stood);
             swept.start.push((record.id, record.run));
         }
         return Ok(());
@@ -102,9 +107,18 @@ async fn one(
     let moved = last_move(cx, &record, step).await?;
     if idle(moved).is_positive() && idle(moved).unsigned_abs() >= stalled {
         tracing::warn!(request = %id, step = step.name(), "stood still; it is woken");
+        tell_stalled(&record, step.name(), idle(moved).unsigned_abs());
         swept.messages.extend(wake(&record));
     }
     Ok(())
+}
+
+fn tell_stalled(record: &Record, step: &'static str, stood: Duration) {
+    telemetry::event(Event::Stalled {
+        request: record.id.as_str(),
+        step,
+        idle_seconds: stood.as_secs(),
+    });
 }
 
 /// When a step moved last, or will: the time until which a slice waits counts as a move.

@@ -9,6 +9,7 @@ use crate::domain::Fault;
 use crate::stages::intake_queue::{self, Refused};
 use crate::stages::{Context, blob_search};
 use crate::storage::Received;
+use crate::telemetry::{self, Event, metrics};
 use crate::work::{Error, names};
 use crate::workflow::stage::Trigger;
 use crate::workflow::{Function, Message};
@@ -41,40 +42,73 @@ pub(super) async fn drain(cx: Context<'_>, swept: &mut Swept) -> Result<(), Erro
             taken += messages.len();
             for message in messages {
                 swept.poison += 1;
-                if take(cx, *function, &message, swept).await? {
+                let taken = take(cx, *function, &message, swept).await?;
+                if taken != Taken::Left {
                     queue.delete(&message).await?;
                 }
+                metrics::poison(function.name(), taken.name());
             }
         }
     }
     Ok(())
 }
 
-/// Takes one message; whether it is done with.
+/// What was done with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Its work is sent again.
+    Resent,
+    /// It was sent again often enough: its slices end.
+    GivenUp,
+    /// It is none of ours, or its document has faults.
+    Refused,
+    /// Its document is a request now.
+    Filed,
+    /// Its step is over.
+    Dropped,
+    /// It stays where it is.
+    Left,
+}
+
+impl Taken {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resent => "resent",
+            Self::GivenUp => "given_up",
+            Self::Refused => "refused",
+            Self::Filed => "filed",
+            Self::Dropped => "dropped",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// Takes one message.
 async fn take(
     cx: Context<'_>,
     function: Function,
     message: &Received,
     swept: &mut Swept,
-) -> Result<bool, Error> {
+) -> Result<Taken, Error> {
     let Ok(text) = &message.text else {
         refuse(cx, function, &message.id, "the message is not base64").await?;
-        return Ok(true);
+        return Ok(Taken::Refused);
     };
     if function == Function::IntakeQueue {
-        if let Some(accepted) = intake_queue::run(cx, text).await?
-            && accepted.is_to_start()
-        {
+        let Some(accepted) = intake_queue::run(cx, text).await? else {
+            return Ok(Taken::Refused);
+        };
+        if accepted.is_to_start() {
             let record = accepted.record();
             swept.start.push((record.id.clone(), record.run));
         }
-        return Ok(true);
+        return Ok(Taken::Filed);
     }
     let parsed = match Message::parse(text) {
         Ok(parsed) => parsed,
         Err(reason) => {
             refuse(cx, function, &message.id, reason).await?;
-            return Ok(true);
+            return Ok(Taken::Refused);
         }
     };
     match &parsed {
@@ -87,30 +121,33 @@ async fn take(
         } => {
             let record = match cx.app.store.record(request).await {
                 Ok(Some(loaded)) => loaded.record,
-                Ok(None) => return Ok(true),
+                Ok(None) => return Ok(Taken::Dropped),
                 Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
                     // It stays in the poison queue, where it is seen, until the record can be read.
                     tracing::error!(%request, "a poison message is left: {error}");
-                    return Ok(false);
+                    return Ok(Taken::Left);
                 }
                 Err(error) => return Err(error),
             };
             if record.run != *run || record.step != Some(*step) {
-                return Ok(true);
+                return Ok(Taken::Dropped);
             }
             let name = names::poison_count(request, *run, *step, *slice);
             if resend(cx, &name).await? {
                 swept.messages.push(parsed.clone());
+                Ok(Taken::Resent)
             } else {
                 let reason = "its message failed again and again; see the log".to_owned();
                 swept
                     .give_up
                     .push((request.clone(), *run, *step, *slice, reason));
+                Ok(Taken::GivenUp)
             }
         }
         Message::Day { app, day, .. } => {
             // Counted for each who waits: what an earlier request's search of the day met says nothing of a later one's.
             let mut is_left = false;
+            let mut taken = Taken::Dropped;
             for (id, run, step, slice) in blob_search::waiting_slices(cx, app, *day).await? {
                 if resend(cx, &names::poison_count(&id, run, step, Some(slice))).await? {
                     is_left = true;
@@ -119,13 +156,15 @@ async fn take(
                 let reason = "the search of this day failed again and again; see the log";
                 let given_up = (id, run, step, Some(slice), reason.to_owned());
                 swept.give_up.push(given_up);
+                taken = Taken::GivenUp;
             }
             if is_left {
                 swept.messages.push(parsed.clone());
+                taken = Taken::Resent;
             }
+            Ok(taken)
         }
     }
-    Ok(true)
 }
 
 /// Counts one more time; whether there is one left.
@@ -152,6 +191,10 @@ async fn refuse(cx: Context<'_>, function: Function, id: &str, reason: &str) -> 
         .take(64)
         .collect();
     tracing::error!(function = function.name(), message = %id, "a message is refused: {reason}");
+    telemetry::event(Event::MessageRefused {
+        function: function.name(),
+        reason,
+    });
     let refused = Refused {
         reference: None,
         at: cx.now(),

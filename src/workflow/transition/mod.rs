@@ -283,7 +283,8 @@ pub fn fail(record: &mut Record, reason: &str, now: Timestamp) {
 pub fn wake(record: &Record) -> Vec<Message> {
     match record.step {
         Some(step) if step.function().is_some() => {
-            vec![Message::step(&record.id, record.run, step, None)]
+            let message = Message::step(&record.id, record.run, step, None);
+            vec![message.within(record.traceparent.clone())]
         }
         _ => Vec::new(),
     }

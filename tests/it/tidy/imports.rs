@@ -6,7 +6,12 @@ use super::source::{code, squeezed};
 use super::{File, quoted, read, rust_files, table};
 
 /// Dev tools that must not know the product's types: a shared one would hide a wrong field on both sides.
-const STRANGERS: [&str; 3] = ["appcenter-sim", "azurite", "functions-host"];
+const STRANGERS: [&str; 4] = [
+    "appcenter-sim",
+    "azurite",
+    "functions-host",
+    "telemetry-sink",
+];
 
 /// The module of a file of `src`: its folder or its own name.
 fn module(path: &str) -> &str {

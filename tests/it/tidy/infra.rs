@@ -12,12 +12,6 @@ use serde_json::Value;
 
 use super::{files, quoted, read, table};
 
-/// App settings that the host reads and we do not, with the reason.
-const OF_THE_HOST: [(&str, &str); 1] = [(
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "whose token the host, and by docs/TELEMETRY.md the handler, sends telemetry with",
-)];
-
 /// Settings that infra/ leaves at their defaults, or to its parameter `settings`, with the reason.
 const LEFT: [(&str, &[&str]); 5] = [
     (
@@ -106,7 +100,6 @@ fn app_settings_are_settings() {
             "{name} is left alone, and is no setting"
         );
     }
-    expected.extend(OF_THE_HOST.map(|(name, _reason)| name.to_owned()));
     assert_eq!(
         given, expected,
         "infra/modules/function-app.bicep and src/config/env.rs: give it, or name it above with the reason"

@@ -22,11 +22,11 @@ struct File {
     text: String,
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -69,7 +69,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The rows of the first table below a heading of a Markdown text, without head and rule, a cell a text.
-fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
+pub(crate) fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     let after = text
         .split_once(&format!("\n{heading}\n"))
         .unwrap_or_else(|| panic!("the heading `{heading}` is missing"))
@@ -89,7 +89,7 @@ fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 /// The texts between backticks.
-fn quoted(cell: &str) -> Vec<String> {
+pub(crate) fn quoted(cell: &str) -> Vec<String> {
     cell.split('`')
         .skip(1)
         .step_by(2)

@@ -8,7 +8,7 @@
 //! - `unknown request`: the same for a request that is not stored. One read of storage on top, which is Azurite here.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ use anyhow::{Context as _, bail};
 use azurite::Azurite;
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::process::Child;
+use telemetry_sink::Sink;
+use tokio::process::{Child, Command};
 
 use super::load::{self, Latencies};
 use super::machine;
@@ -48,14 +49,17 @@ pub(crate) struct Options {
     /// Use this handler instead of building one.
     #[arg(long)]
     handler: Option<PathBuf>,
+    /// Send telemetry to a collector: a receiver in this process, which takes a part of the machine, too.
+    #[arg(long)]
+    telemetry: bool,
     /// Write all figures to this file as well.
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
 /// A kind of invocation.
-struct Kind {
-    name: &'static str,
+pub(super) struct Kind {
+    pub(super) name: &'static str,
     request: Vec<u8>,
     status: u16,
 }
@@ -68,17 +72,27 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let executable = given_or_built(options.handler.as_deref(), Profile::Release).await?;
     let azurite = Azurite::start().await?;
     let storage = azurite.account().connection_string();
+    let sink = if options.telemetry {
+        Some(Sink::discarding().await?)
+    } else {
+        None
+    };
+    let place = Place {
+        executable,
+        storage,
+        collector: sink.as_ref().map(Sink::url),
+    };
     let kinds = kinds();
     let machine = machine();
     println!("{machine}");
     println!();
-    let mut figures = json!({ "machine": machine });
+    let mut figures = json!({ "machine": machine, "telemetry": options.telemetry });
 
     let mut table = Table::new(&["what", "goal", "found", ""]);
     for kind in &kinds {
         let mut times = Vec::with_capacity(STARTS);
         for _ in 0..STARTS {
-            times.push(start_time(&executable, &storage, kind).await?);
+            times.push(start_time(&mut place.command(), kind).await?);
         }
         times.sort_unstable_by(f64::total_cmp);
         let median = times[STARTS / 2];
@@ -97,9 +111,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         figures["start_ms"][kind.name] = json!(times);
     }
 
-    let running = Running::start(&executable, &storage).await?;
+    let running = Running::start(&mut place.command())?;
     running.first(&kinds[0]).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut settles = Duration::from_secs(2);
+    if options.telemetry {
+        // Exporters are made with the first invocation, their HTTP client when the first batch leaves, after five seconds.
+        running.first(&kinds[1]).await?;
+        settles += Duration::from_secs(6);
+    }
+    tokio::time::sleep(settles).await;
     let idle = running.memory("VmRSS")?;
     table.goal(
         "memory, idle",
@@ -154,7 +174,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn kinds() -> [Kind; 3] {
+/// What is asked of a handler, from less to more.
+pub(super) fn kinds() -> [Kind; 3] {
     // As the host sends it: the message's text is a JSON string within a JSON string.
     let invocation = |message: &Value| {
         let data = json!({ "message": json!(message.to_string()).to_string() });
@@ -208,13 +229,21 @@ fn latency_row(table: &mut Table, kind: &Kind, concurrent: usize, found: &Latenc
 }
 
 /// Milliseconds from the start of a fresh process to its first answer.
-async fn start_time(executable: &Path, storage: &str, kind: &Kind) -> anyhow::Result<f64> {
+pub(super) async fn start_time(command: &mut Command, kind: &Kind) -> anyhow::Result<f64> {
     let begin = Instant::now();
-    let mut running = Running::start(executable, storage).await?;
+    let mut running = Running::start(command)?;
     running.first(kind).await?;
     let time = begin.elapsed();
     running.process.kill().await?;
     Ok(time.as_secs_f64() * 1000.0)
+}
+
+/// What a handler is started from.
+struct Place {
+    executable: PathBuf,
+    storage: String,
+    /// Where telemetry goes.
+    collector: Option<String>,
 }
 
 /// A handler without a host.
@@ -223,15 +252,27 @@ struct Running {
     port: u16,
 }
 
+impl Place {
+    fn command(&self) -> Command {
+        let mut handler = program(&self.executable);
+        handler
+            .arg("serve")
+            .env("AzureWebJobsStorage", &self.storage)
+            .env(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                self.collector.as_deref().unwrap_or_default(),
+            );
+        handler
+    }
+}
+
 impl Running {
-    async fn start(executable: &Path, storage: &str) -> anyhow::Result<Self> {
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
-        let process = program(executable)
-            .arg("serve")
+        let process = command
             .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
-            .env("AzureWebJobsStorage", storage)
             .env("DSR_LOG", "off")
             // As in Azure: where it is set, each error takes a trace of the stack.
             .env_remove("RUST_BACKTRACE")

@@ -3,6 +3,7 @@
 mod handler;
 mod load;
 mod search;
+mod start;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,8 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// The handler's start, the latency of empty invocations, its memory.
     Handler(handler::Options),
+    /// The packaged handler's start beside minimal handlers in Node.js and Python.
+    Start(start::Options),
     /// The search engine beside ripgrep, jq and a Python script; with `--memory` its memory.
     Search(search::Options),
 }
@@ -24,6 +27,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Handler(options) => Box::pin(handler::run(options)).await?,
+        Command::Start(options) => Box::pin(start::run(options)).await?,
         Command::Search(options) => Box::pin(search::run(options)).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ use stack::{Api, Settings, Stack};
 
 use package::Found;
 
-use crate::cargo::{Profile, handler};
+use crate::cargo::{Profile, given_or_built};
 use crate::run::interrupted;
 
 /// How long the two requests may take together.
@@ -52,11 +52,11 @@ struct Keys {
 ///
 /// # Errors
 /// When something does not start, or a request does not end.
-pub(crate) async fn run(keep: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(keep: bool, given: Option<&Path>) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     println!("appcenter-dsr demo: one export and one erasure, for a person of the demo world.");
     println!();
-    let handler = handler(Profile::Dev).await?;
+    let handler = given_or_built(given, Profile::Dev).await?;
     println!(
         "Installing Azurite, the storage emulator, unless it is there (npm ci in dev/azurite)"
     );
