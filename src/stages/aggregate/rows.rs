@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::plan::{Action, Plan};
-use crate::domain::{AppRef, InstallId, Kind, Window};
+use crate::domain::{AppRef, Include, InstallId, Kind, Window};
 use crate::report::LogCopies;
 use crate::stages::install_id_resolve::hits::{self, Day, StoredHit};
 use crate::stages::install_id_resolve::rows::{Owner, Rows};
@@ -97,7 +97,8 @@ pub(super) async fn survey(
     let mut survey = Survey::default();
     let is_later = LATER.iter().any(|step| record.steps.contains_key(step));
     let is_held = plan.rows.iter().all(|it| it.action == Action::Hold);
-    if record.kind == Kind::Export || (is_held && !is_later) {
+    let is_asked = record.include.contains(&Include::Analytics);
+    if record.kind == Kind::Export || !is_asked || (is_held && !is_later) {
         return Ok(survey);
     }
     let mut filter = RowFilter::new(plan, record.also(), record.window);
