@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::texts::{is_container, is_text};
+use super::texts::may_be_opened;
 
 /// The shortest run that is looked at: twelve bytes.
 const MIN_RUN: usize = 16;
@@ -177,11 +177,11 @@ fn decode(run: &mut Vec<u8>) -> Option<Vec<u8>> {
     let probe = run.get(..run.len().min(32) / 4 * 4)?;
     let length = ENGINE.decode_slice(probe, &mut head).ok()?;
     let head = head.get(..length)?;
-    if !is_container(head) && !is_text(head, true) {
+    if !may_be_opened(head, probe) {
         return None;
     }
     let bytes = ENGINE.decode(&run).ok()?;
-    (is_container(&bytes) || is_text(&bytes, true)).then_some(bytes)
+    may_be_opened(&bytes, run).then_some(bytes)
 }
 
 #[cfg(test)]

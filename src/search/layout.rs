@@ -1,5 +1,7 @@
 //! How a blob is made up, by its beginning.
 
+use memchr::memchr2;
+
 use super::json::{Lexer, Token};
 
 /// What the blob as a whole is.
@@ -63,8 +65,12 @@ fn first_value_end(body: &[u8]) -> Option<usize> {
             }
             b'"' => {
                 at += 1;
-                while let Some(byte) = body.get(at).filter(|byte| **byte != b'"') {
-                    at += 1 + usize::from(*byte == b'\\');
+                loop {
+                    at += memchr2(b'"', b'\\', body.get(at..)?)?;
+                    if body.get(at) == Some(&b'"') {
+                        break;
+                    }
+                    at += 2;
                 }
             }
             _ => {}

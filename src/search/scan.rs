@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use flate2::write::MultiGzDecoder;
 
 use super::examine::Examiner;
+use super::index::{BlobTokens, Key, Tokens};
 use super::records::{Piece, Splitter};
+use super::sieve::{Scratch, Sieve};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
 use super::utf16::Utf16;
@@ -66,6 +68,9 @@ impl<'s> Scan<'s> {
                 charset: Charset::Unknown(Vec::new()),
                 splitter: Splitter::new(options.max_record),
                 records: Records {
+                    sieve: (!options.is_exhaustive).then_some(&searcher.sieve),
+                    depth: options.depth,
+                    scratch: Scratch::default(),
                     examiner: Examiner::new(searcher, options),
                     matches: 0,
                     oversized: 0,
@@ -77,6 +82,14 @@ impl<'s> Scan<'s> {
             bytes: 0,
             is_stopped: false,
         }
+    }
+
+    /// Gathers what an index tells of the blob, too: every record gets the exact search then.
+    #[must_use]
+    pub fn with_tokens(mut self, key: &Key) -> Self {
+        self.text.records.sieve = None;
+        self.text.records.examiner.tokens = Some(Tokens::new(key.clone()));
+        self
     }
 
     /// Takes the next bytes of the blob. Chunks of any size give the same matches.
@@ -94,7 +107,17 @@ impl<'s> Scan<'s> {
 
     /// Ends the blob: searches what is left of it and says what was read.
     #[must_use]
-    pub fn finish(mut self, sink: &mut dyn Sink) -> Summary {
+    pub fn finish(self, sink: &mut dyn Sink) -> Summary {
+        self.finish_with_tokens(0, sink).0
+    }
+
+    /// Ends a blob whose tokens were gathered; `blob` is how the index knows it. `None` when they were not.
+    #[must_use]
+    pub fn finish_with_tokens(
+        mut self,
+        blob: u64,
+        sink: &mut dyn Sink,
+    ) -> (Summary, Option<BlobTokens>) {
         if !self.is_stopped {
             // Whether the sink stops now makes no difference any more.
             _ = self.end(sink);
@@ -102,7 +125,7 @@ impl<'s> Scan<'s> {
         let Text {
             charset,
             splitter,
-            records,
+            mut records,
         } = self.text;
         let is_gzip = matches!(self.source, Source::Gzip { .. });
         let encoding = match (is_gzip, charset) {
@@ -122,7 +145,8 @@ impl<'s> Scan<'s> {
             1 => Container::Object,
             _ => Container::Lines,
         };
-        Summary {
+        let tokens = records.examiner.tokens.take();
+        let summary = Summary {
             bytes: self.bytes,
             records: splitter.records,
             matches: records.matches,
@@ -131,7 +155,13 @@ impl<'s> Scan<'s> {
             not_searched_more: records.examiner.not_searched_more,
             container,
             encoding,
-        }
+        };
+        // A blob of which something was not searched may hold anybody.
+        let is_searched = summary.not_searched.is_empty()
+            && summary.not_searched_more == 0
+            && summary.oversized_records == 0;
+        let tokens = tokens.map(|tokens| tokens.finish(blob, summary.records, is_searched));
+        (summary, tokens)
     }
 
     fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {
@@ -295,6 +325,11 @@ impl Text<'_> {
 
 /// Searches records and reports those with hits.
 struct Records<'s> {
+    /// Tells which records need to be examined; all of them without.
+    sieve: Option<&'s Sieve>,
+    /// How many layers of encoding are taken off.
+    depth: u8,
+    scratch: Scratch,
     examiner: Examiner<'s>,
     matches: u64,
     oversized: u64,
@@ -326,8 +361,14 @@ impl Records<'_> {
             }
         }
         let bytes = whole_words(&piece);
-        self.examiner
-            .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        let (depth, scratch) = (self.depth, &mut self.scratch);
+        if self
+            .sieve
+            .is_none_or(|sieve| sieve.may_hold(bytes, piece.is_json, depth, scratch))
+        {
+            self.examiner
+                .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        }
         if !piece.is_last || self.examiner.hits.is_empty() {
             return ControlFlow::Continue(());
         }

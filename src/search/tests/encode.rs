@@ -12,6 +12,8 @@ use base64::prelude::{
 pub(super) enum Encoder {
     /// A string of JSON, alone.
     JsonString,
+    /// A string of JSON whose slashes are escaped.
+    JsonSlashes,
     /// A string of JSON with every character as `\uXXXX`.
     JsonUnicode,
     /// A member of an object in JSON.
@@ -30,8 +32,12 @@ pub(super) enum Encoder {
     Base64UrlUnpadded,
     /// Base64 in lines of 76 characters.
     Base64Wrapped,
+    /// Base64 in short lines that are indented.
+    Base64Indented,
     /// Entities of HTML.
     Entities,
+    /// Latin-1, of texts that are ASCII for the most part.
+    Latin1,
     /// gzip.
     Gzip,
     /// zlib.
@@ -49,8 +55,9 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::JsonString,
+        Self::JsonSlashes,
         Self::JsonUnicode,
         Self::JsonObject,
         Self::Percent,
@@ -60,7 +67,9 @@ impl Encoder {
         Self::Base64Url,
         Self::Base64UrlUnpadded,
         Self::Base64Wrapped,
+        Self::Base64Indented,
         Self::Entities,
+        Self::Latin1,
         Self::Gzip,
         Self::Zlib,
         Self::Zip,
@@ -88,6 +97,10 @@ impl Encoder {
         };
         let encoded = match self {
             Self::JsonString => serde_json::to_vec(text()?).ok()?,
+            Self::JsonSlashes => serde_json::to_string(text()?)
+                .ok()?
+                .replace('/', "\\/")
+                .into_bytes(),
             Self::JsonUnicode => {
                 let units: String = text()?
                     .encode_utf16()
@@ -117,6 +130,19 @@ impl Encoder {
                 .chunks(76)
                 .collect::<Vec<_>>()
                 .join(&b"\r\n"[..]),
+            Self::Base64Indented => BASE64_STANDARD
+                .encode(bytes)
+                .as_bytes()
+                .chunks(20)
+                .collect::<Vec<_>>()
+                .join(&b"\n\t"[..]),
+            Self::Latin1 => {
+                let is_letter = |c: char| c.is_ascii() || matches!(c, '\u{a0}'..='\u{ff}');
+                let high = text()?.chars().filter(|c| !c.is_ascii()).count();
+                let plain =
+                    text().filter(|text| text.chars().all(is_letter) && high * 5 <= text.len())?;
+                plain.chars().filter_map(|c| u8::try_from(c).ok()).collect()
+            }
             Self::Entities => text()?
                 .chars()
                 .map(|c| match c {

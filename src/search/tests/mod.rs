@@ -2,11 +2,14 @@
 
 mod corpus;
 mod encode;
+mod index;
 mod layouts;
 mod limits;
 mod look_alikes;
 mod positives;
 mod properties;
+mod replay;
+mod sieve;
 
 use std::ops::ControlFlow;
 
