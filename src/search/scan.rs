@@ -59,6 +59,14 @@ impl std::fmt::Debug for Scan<'_> {
     }
 }
 
+/// Adds to the first bytes. Once they are enough to decide, they come back with what follows them in the chunk.
+fn signature<'c>(head: &mut Vec<u8>, chunk: &'c [u8]) -> Option<(Vec<u8>, &'c [u8])> {
+    let missing = SIGNATURE.saturating_sub(head.len());
+    let (first, rest) = chunk.split_at(chunk.len().min(missing));
+    head.extend_from_slice(first);
+    (head.len() >= SIGNATURE).then(|| (std::mem::take(head), rest))
+}
+
 impl<'s> Scan<'s> {
     pub(super) fn new(searcher: &'s Searcher, options: Options<'s>) -> Self {
         Self {
@@ -166,12 +174,11 @@ impl<'s> Scan<'s> {
 
     fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {
         if let Source::Unknown(head) = &mut self.source {
-            head.extend_from_slice(chunk);
-            if head.len() < SIGNATURE {
+            let Some((head, rest)) = signature(head, chunk) else {
                 return ControlFlow::Continue(());
-            }
-            let head = std::mem::take(head);
-            return self.start(&head, sink);
+            };
+            self.start(&head, sink)?;
+            return self.inflate(rest, false, sink);
         }
         self.inflate(chunk, false, sink)
     }
@@ -271,12 +278,11 @@ impl Text<'_> {
         let Charset::Unknown(head) = &mut self.charset else {
             return self.decoded(bytes, sink);
         };
-        head.extend_from_slice(bytes);
-        if head.len() < SIGNATURE {
+        let Some((head, rest)) = signature(head, bytes) else {
             return ControlFlow::Continue(());
-        }
-        let head = std::mem::take(head);
-        self.start(&head, sink)
+        };
+        self.start(&head, sink)?;
+        self.decoded(rest, sink)
     }
 
     fn start(&mut self, head: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {

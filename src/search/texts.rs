@@ -90,9 +90,11 @@ fn is_plausible_utf16(bytes: &[u8], order: Order) -> bool {
         return false;
     }
     let mut units = Units::default();
+    let mut left = bytes.len() / 2;
     for pair in bytes.chunks_exact(2) {
         units.add(order.unit([pair[0], pair[1]]));
-        if units.is_wrong {
+        left -= 1;
+        if units.is_wrong || !units.may_become_plausible(left) {
             return false;
         }
     }
@@ -109,7 +111,8 @@ struct Units {
     half: Option<u16>,
     characters: usize,
     ascii: usize,
-    unspaced: usize,
+    /// Some are of scripts with spaces.
+    is_spaced: bool,
     /// The first blocks of 256 characters that were seen.
     blocks: [u32; MAX_BLOCKS],
     block_count: usize,
@@ -142,7 +145,7 @@ impl Units {
         self.is_wrong |= c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         self.characters += 1;
         self.ascii += usize::from(c.is_ascii());
-        self.unspaced += usize::from(is_unspaced(c));
+        self.is_spaced = self.is_spaced || !is_unspaced(c);
         let block = code >> 8;
         let known = self.blocks.iter().take(self.block_count);
         let is_new = code <= 0xFFFF && !known.into_iter().any(|it| *it == block);
@@ -160,18 +163,36 @@ impl Units {
             && self.half.is_none()
             && (self.ascii * 2 >= self.characters
                 || self.block_count <= MAX_BLOCKS
-                || self.unspaced == self.characters)
+                || !self.is_spaced)
+    }
+
+    /// Whether they may be a text with so many units more.
+    fn may_become_plausible(&self, left: usize) -> bool {
+        !self.is_spaced
+            || self.block_count <= MAX_BLOCKS
+            || (self.ascii + left) * 2 >= self.characters + left
     }
 }
 
 /// Whether what digits of base64 stand for is worth a look: the beginning of a text in UTF-8, UTF-16 or Latin-1, or of a container.
 ///
-/// Where all `digits` are hexadecimal they are an ID or a hash: with such a choice of digits many of those would be Latin-1.
+/// Where all `digits` are hexadecimal they are an ID, a hash or an address: with such a choice of digits many of those would be
+/// Latin-1, or UTF-16 of few blocks.
 pub(super) fn may_be_opened(bytes: &[u8], digits: &[u8]) -> bool {
-    is_container(bytes) || is_text(bytes, true) || (is_latin_1(bytes) && !is_hex(digits))
+    is_clear(bytes) || !is_hex(digits) && (is_latin_1(bytes) || utf16_order(bytes).is_some())
 }
 
-fn is_hex(digits: &[u8]) -> bool {
+/// Whether the bytes are no others by chance: a container, a marked text, or the beginning of one in UTF-8.
+fn is_clear(bytes: &[u8]) -> bool {
+    is_container(bytes) || byte_order_mark(bytes).is_some() || is_utf8(bytes, true)
+}
+
+/// Whether all digits are hexadecimal, `0x` before them or not.
+pub(super) fn is_hex(digits: &[u8]) -> bool {
+    let digits = match digits {
+        [b'0', b'x' | b'X', rest @ ..] => rest,
+        all => all,
+    };
     digits
         .iter()
         .all(|digit| digit.is_ascii_hexdigit() || matches!(digit, b'-' | b'+'))
@@ -184,12 +205,12 @@ pub(super) fn some_beginning_may_be_opened(bytes: &[u8], digits: &[u8]) -> bool 
         return false;
     };
     // What begins a longer container or text in UTF-8 is one itself. Of the others more bytes may show another thing.
-    let is_clear = is_container(first) || byte_order_mark(first).is_some() || is_utf8(first, true);
+    if is_clear(first) {
+        return true;
+    }
     let ends = || (LEAST..=bytes.len()).step_by(3);
-    let is_latin_1 = |end: usize| {
-        let digits = digits.get(..end / 3 * 4).unwrap_or_default();
-        bytes.get(..end).is_some_and(is_latin_1) && !is_hex(digits)
-    };
+    let is_hex = |end: usize| is_hex(digits.get(..end / 3 * 4).unwrap_or_default());
+    let is_latin_1 = |end: usize| bytes.get(..end).is_some_and(is_latin_1) && !is_hex(end);
     let is_utf16 = |order: Order| {
         let mut units = Units::default();
         let mut pairs = bytes.chunks_exact(2);
@@ -198,10 +219,10 @@ pub(super) fn some_beginning_may_be_opened(bytes: &[u8], digits: &[u8]) -> bool 
             for pair in pairs.by_ref().take(missing) {
                 units.add(order.unit([pair[0], pair[1]]));
             }
-            units.are_plausible()
+            units.are_plausible() && !is_hex(end)
         })
     };
-    is_clear || ends().any(is_latin_1) || is_utf16(Order::Little) || is_utf16(Order::Big)
+    ends().any(is_latin_1) || is_utf16(Order::Little) || is_utf16(Order::Big)
 }
 
 /// Whether the bytes are a text in Latin-1, three quarters of it ASCII at least. Any bytes could be one: of twelve random ones
@@ -318,7 +339,7 @@ mod tests {
             ],
         ) {
             let ends = (12..=bytes.len()).step_by(3);
-            for digits in [["z"; 32].concat(), ["e-"; 16].concat(), ["e"; 28].concat() + "text"] {
+            for digits in ["z".repeat(96), "e-".repeat(48), "e".repeat(28) + &"text".repeat(17), "0x".to_owned() + &"e".repeat(94)] {
                 let may = |end: usize| may_be_opened(&bytes[..end], &digits.as_bytes()[..end / 3 * 4]);
                 let found = some_beginning_may_be_opened(&bytes, digits.as_bytes());
                 prop_assert_eq!(found, ends.clone().any(may));

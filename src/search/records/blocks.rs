@@ -9,7 +9,7 @@ const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 /// Which bytes a backslash escapes. `carry` is whether the first one is, and becomes whether the one after the block is.
 ///
 /// Every backslash that is not itself escaped escapes the next byte; adding up runs of them tells even from odd ones.
-fn escaped(backslash: u64, carry: &mut bool) -> u64 {
+pub(in crate::search) fn escaped(backslash: u64, carry: &mut bool) -> u64 {
     let first = u64::from(*carry);
     if backslash == 0 {
         *carry = false;

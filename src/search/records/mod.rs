@@ -4,7 +4,7 @@
 //! record at hand, finds where records end. Broken JSON is split where that is certain, and nothing is left out: what belongs to no
 //! record becomes one.
 
-mod blocks;
+pub(super) mod blocks;
 mod bytes;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! What a pass does about encodings: escapes are decoded where they stand; base64 that may be a text is left to the exact search.
 
-use super::base64::{MIN_RUN, NONE, may_be_text, value};
+use super::base64::{MIN_RUN, NONE, value};
 use super::decode::{around, entity};
-use super::pass::{Pass, low_half, run_length};
-use super::runs::begins_text;
+use super::pass::{Pass, bits_from, low_half, run_length};
+use super::runs::{Shape, may_open};
 use crate::search::escapes::{hex_escape_at, percent_at};
 use crate::search::wide::BLOCK;
-use crate::search::wide::masks::{Masks, after, both, positions, runs_of};
+use crate::search::wide::masks::{Edge, Masks, after, both, positions, runs_of};
 
 impl Pass<'_, '_> {
     /// Looks around the escapes of a block. Returns where text begins right behind one; `None` when the exact search has to look.
@@ -126,40 +126,36 @@ impl Pass<'_, '_> {
         (!pass.look()).then(|| pass.layers())
     }
 
-    /// Whether base64 that the exact search opens may begin in the block.
+    /// Whether base64 that the exact search opens may begin in the block. `long` has the places that 16 digits follow.
     #[inline(always)]
     pub(super) fn base64(
         &mut self,
         at: usize,
-        before: &Masks,
-        here: &Masks,
-        next: &Masks,
+        before: Edge,
+        (here, next): (&Masks, &Masks),
+        long: u64,
         unescaped: u64,
     ) -> bool {
-        let digits = here.base64;
-        let next_digits = next.base64;
-        let long = low_half(runs_of(both(digits, next_digits), 4));
-        if long == 0 {
-            return false;
-        }
-        let mut starts = long & (!after(before.base64, digits, 1) | unescaped);
+        let mut starts = long & (!after(before.base64, here.base64) | unescaped);
         // Behind a sign that separates words a piece may begin, which ends with the next such sign.
-        let behind_hyphen = long & after(before.hyphen, here.hyphen, 1);
+        let behind_hyphen = long & after(before.hyphen, here.hyphen);
         if behind_hyphen != 0 {
-            let plain = both(digits & !here.hyphen, next_digits & !next.hyphen);
+            let plain = both(here.base64 & !here.hyphen, next.base64 & !next.hyphen);
             starts |= behind_hyphen & low_half(runs_of(plain, 4));
         }
-        let signs = here.sign;
-        let signs_before = before.sign;
-        for place in positions(long & after(signs_before, signs, 1)) {
+        for place in positions(long & after(before.sign, here.sign)) {
             if self.is_piece(at + place) {
                 starts |= 1 << place;
             }
         }
         for start in positions(starts) {
-            let length = run_length(digits, next_digits, start);
-            // Around an escape the view may end inside of a run: far enough behind the escape to be seen where it stands.
-            if may_be_text(self.view, at + start, length) && begins_text(self.view, at + start) {
+            let length = run_length(here.base64, next.base64, start);
+            let shape = Shape {
+                length,
+                hex: bits_from(here.hex, next.hex, start),
+                hyphen: bits_from(here.hyphen, next.hyphen, start),
+            };
+            if may_open(self.view, at + start, shape, &mut self.scratch.known) {
                 return true;
             }
         }

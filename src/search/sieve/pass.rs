@@ -6,13 +6,16 @@ use aho_corasick::AhoCorasick;
 
 use super::decode::is_odd;
 use super::needles::Needles;
+use super::runs::Known;
 use crate::search::wide::BLOCK;
-use crate::search::wide::masks::{Masks, Prints, WINDOW, after, both, positions};
+use crate::search::wide::masks::{Edge, Masks, Prints, WINDOW, after, both, positions, runs_of};
 
 /// Buffers that serve one record after the other.
 #[derive(Debug, Default)]
 pub(in crate::search) struct Scratch {
     pub(super) plain: Vec<u8>,
+    /// Runs of base64 that were judged before: the names of columns come again in every record.
+    pub(super) known: Known,
 }
 
 /// One pass.
@@ -82,42 +85,41 @@ impl<'v, 's> Pass<'v, 's> {
         let pieces = self.needles.terms.prints();
         let heads = self.needles.tokens.prints();
         let view = self.view;
-        let classify_at = |at: usize| {
-            if let Some(window) = view
-                .get(at..at + WINDOW)
-                .and_then(|part| part.try_into().ok())
-            {
-                return classify(window, pieces, heads);
-            }
-            let mut window = [b' '; WINDOW];
-            let rest = view.get(at..).unwrap_or_default();
-            for (to, from) in window.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            classify(&window, pieces, heads)
-        };
-        let mut before = Masks::default();
-        let mut here = classify_at(0);
+        let mut last = [b' '; WINDOW];
+        let mut before = Edge::default();
+        let mut here = Masks::default();
         let mut at = 0;
-        while at < view.len() {
-            let next = if at + BLOCK < view.len() {
-                classify_at(at + BLOCK)
-            } else {
-                Masks::default()
+        loop {
+            let window = match view.get(at..).and_then(<[u8]>::first_chunk) {
+                Some(window) => window,
+                None => {
+                    let rest = view.get(at..).unwrap_or_default();
+                    last = [b' '; WINDOW];
+                    if let Some(part) = last.get_mut(..rest.len()) {
+                        part.copy_from_slice(rest);
+                    }
+                    &last
+                }
             };
-            if self.block(at, &before, &here, &next) {
-                return true;
+            // Behind the end of the text stands nothing that counts.
+            let next = classify(window, pieces, heads);
+            if let Some(at) = at.checked_sub(BLOCK) {
+                if self.block(at, before, &here, &next) {
+                    return true;
+                }
+                before = here.edge();
             }
-            before = here;
+            if at >= view.len() {
+                return self.end();
+            }
             here = next;
             at += BLOCK;
         }
-        self.end()
     }
 
     /// Looks at one block. The masks of its neighbours tell what begins or goes on there.
     #[inline(always)]
-    fn block(&mut self, at: usize, before: &Masks, here: &Masks, next: &Masks) -> bool {
+    fn block(&mut self, at: usize, before: Edge, here: &Masks, next: &Masks) -> bool {
         let (needles, view) = (self.needles, self.view);
         if here.high != 0 {
             let is_first = self.high.is_empty();
@@ -127,20 +129,22 @@ impl<'v, 's> Pass<'v, 's> {
             return true;
         }
         let mut unescaped = std::mem::take(&mut self.carried);
-        let escaped = after(before.backslash, here.backslash, 1);
+        let escaped = after(before.backslash, here.backslash);
         if (escaped | here.backslash | here.percent_amp) != 0 {
             match self.escapes(at, escaped, here, next) {
                 Some(starts) => unescaped |= starts,
                 None => return true,
             }
         }
-        if !needles.uuids.is_empty() && self.uuids(at, here, next) {
+        // Where 16 digits of base64 follow each other; within such a run stands every UUID, too.
+        let long = low_half(runs_of(both(here.base64, next.base64), 4));
+        if long != 0 && !needles.uuids.is_empty() && self.uuids(at, here, next) {
             return true;
         }
         if here.heads != 0 {
             let token = here.token;
             let next_token = next.token;
-            let starts = here.heads & token & (!after(before.token, token, 1) | unescaped);
+            let starts = here.heads & token & (!after(before.token, token) | unescaped);
             for start in positions(starts) {
                 let length = run_length(token, next_token, start);
                 if needles.tokens.has(view, at + start, length) {
@@ -159,7 +163,7 @@ impl<'v, 's> Pass<'v, 's> {
         {
             return true;
         }
-        self.base64(at, before, here, next, unescaped)
+        long != 0 && self.base64(at, before, (here, next), long, unescaped)
     }
 
     /// Whether the block holds control characters of containers or UTF-16.
@@ -238,9 +242,14 @@ pub(super) fn low_half(mask: u128) -> u64 {
     u64::try_from(mask & u128::from(u64::MAX)).unwrap_or(0)
 }
 
+/// The 64 bits from the position on.
+#[inline(always)]
+pub(super) fn bits_from(mask: u64, next: u64, start: usize) -> u64 {
+    mask >> start | next << 1 << (63 - start)
+}
+
 /// How many bits follow each other from the position on; 64 when there are as many or more.
 #[inline(always)]
 pub(super) fn run_length(mask: u64, next: u64, start: usize) -> usize {
-    let bits = mask >> start | next << 1 << (63 - start);
-    (!bits).trailing_zeros() as usize
+    (!bits_from(mask, next, start)).trailing_zeros() as usize
 }

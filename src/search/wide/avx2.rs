@@ -10,6 +10,7 @@ use std::arch::x86_64::*;
 
 use super::masks::{Masks, PRINT, Prints, WINDOW};
 use super::{BLOCK, Structure};
+use crate::search::layout::Walk;
 use crate::search::records::Splitter;
 use crate::search::sieve::Pass;
 
@@ -44,6 +45,21 @@ fn split_here(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
     splitter.advance_with(bytes, |block| structure(block))
 }
 
+/// Walks over brackets with this classifier. Returns whether the machine can.
+pub(in crate::search) fn walk(walk: &mut Walk, body: &[u8]) -> bool {
+    let is_here = is_here();
+    if is_here {
+        // SAFETY: the machine has what `walk_here` asks for.
+        unsafe { walk_here(walk, body) };
+    }
+    is_here
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn walk_here(walk: &mut Walk, body: &[u8]) {
+    walk.blocks(body, |block| structure(block));
+}
+
 const DIGIT: u8 = 1;
 const A_TO_O: u8 = 2;
 const P_TO_Z: u8 = 4;
@@ -51,7 +67,8 @@ const A_TO_F: u8 = 8;
 const DOT: u8 = 16;
 const PLUS_SLASH: u8 = 32;
 const UNDERSCORE: u8 = 64;
-const PERCENT_AMP: u8 = 128;
+/// The highest bit: a mask of bytes can be made of it as it is.
+const HYPHEN: u8 = 128;
 
 /// The kinds that a byte with this low nibble may be of.
 const LOW: [u8; 16] = [
@@ -60,15 +77,15 @@ const LOW: [u8; 16] = [
     DIGIT | P_TO_Z | A_TO_O | A_TO_F,
     DIGIT | P_TO_Z | A_TO_O | A_TO_F,
     DIGIT | P_TO_Z | A_TO_O | A_TO_F,
-    DIGIT | P_TO_Z | A_TO_O | A_TO_F | PERCENT_AMP,
-    DIGIT | P_TO_Z | A_TO_O | A_TO_F | PERCENT_AMP,
+    DIGIT | P_TO_Z | A_TO_O | A_TO_F,
+    DIGIT | P_TO_Z | A_TO_O | A_TO_F,
     DIGIT | P_TO_Z | A_TO_O,
     DIGIT | P_TO_Z | A_TO_O,
     DIGIT | P_TO_Z | A_TO_O,
     P_TO_Z | A_TO_O,
     A_TO_O | PLUS_SLASH,
     A_TO_O,
-    A_TO_O,
+    A_TO_O | HYPHEN,
     A_TO_O | DOT,
     A_TO_O | PLUS_SLASH | UNDERSCORE,
 ];
@@ -77,7 +94,7 @@ const LOW: [u8; 16] = [
 const HIGH: [u8; 16] = [
     0,
     0,
-    DOT | PLUS_SLASH | PERCENT_AMP,
+    DOT | PLUS_SLASH | HYPHEN,
     DIGIT,
     A_TO_O | A_TO_F,
     P_TO_Z | UNDERSCORE,
@@ -175,8 +192,10 @@ fn part(window: &[u8; WINDOW], at: usize) -> __m256i {
 }
 
 /// Where a text with one of the prints may begin.
+///
+/// Not inlined: where a mask is chosen between two ways, the compiler makes one of single bits, byte by byte.
 #[target_feature(enable = "avx2")]
-#[inline]
+#[inline(never)]
 fn places(window: &[u8; WINDOW], prints: &Prints) -> u64 {
     let mut groups = [splat(0xFF); 2];
     for place in 0..PRINT {
@@ -206,49 +225,60 @@ pub(in crate::search) fn classify(
     let zero = _mm256_setzero_si256();
     let none = |found, kinds: u8| _mm256_cmpeq_epi8(_mm256_and_si256(found, splat(kinds)), zero);
     let any = |kinds| !mask(none(kinds_a, kinds), none(kinds_b, kinds));
-    let are = |byte: u8| {
-        let byte = splat(byte);
-        (_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte))
-    };
-    let is = |byte| {
-        let (first, second) = are(byte);
-        mask(first, second)
-    };
-    let hyphens = are(b'-');
-    // Put together before they become masks: of two masks the compiler makes one of single bits, byte by byte.
-    let any_or_hyphen = |kinds| {
-        let first = _mm256_andnot_si256(hyphens.0, none(kinds_a, kinds));
-        let second = _mm256_andnot_si256(hyphens.1, none(kinds_b, kinds));
-        !mask(first, second)
-    };
-    let is_control = |bytes| {
-        let below = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, splat(0x1F)), bytes);
-        _mm256_or_si256(below, _mm256_cmpeq_epi8(bytes, splat(0x7F)))
-    };
     let mut masks = Masks {
-        token: any_or_hyphen(DIGIT | A_TO_O | P_TO_Z | DOT | UNDERSCORE),
-        base64: any_or_hyphen(DIGIT | A_TO_O | P_TO_Z | PLUS_SLASH | UNDERSCORE),
+        token: any(DIGIT | A_TO_O | P_TO_Z | DOT | UNDERSCORE | HYPHEN),
+        base64: any(DIGIT | A_TO_O | P_TO_Z | PLUS_SLASH | UNDERSCORE | HYPHEN),
         hex: any(DIGIT | A_TO_F),
-        hyphen: mask(hyphens.0, hyphens.1),
+        hyphen: mask(kinds_a, kinds_b),
         sign: any(PLUS_SLASH | UNDERSCORE),
-        backslash: is(b'\\'),
+        backslash: mask(
+            _mm256_cmpeq_epi8(a, splat(b'\\')),
+            _mm256_cmpeq_epi8(b, splat(b'\\')),
+        ),
         pieces: pieces.map_or(0, |prints| places(window, prints)),
         heads: heads.map_or(0, |prints| places(window, prints)),
         ..Masks::default()
     };
     // Most blocks have none of the others: their highest bits tell.
-    let other = |bytes, kinds| {
-        let either = _mm256_or_si256(is_control(bytes), _mm256_cmpeq_epi8(bytes, splat(b'@')));
-        _mm256_or_si256(_mm256_or_si256(bytes, kinds), either)
+    let other = |bytes| {
+        let percent_amp = _mm256_sub_epi8(bytes, splat(b'%'));
+        let percent_amp = _mm256_cmpeq_epi8(_mm256_min_epu8(percent_amp, splat(1)), percent_amp);
+        let at = _mm256_cmpeq_epi8(bytes, splat(b'@'));
+        let signs = _mm256_or_si256(percent_amp, at);
+        _mm256_or_si256(_mm256_or_si256(bytes, control(bytes)), signs)
     };
-    let others = _mm256_or_si256(other(a, kinds_a), other(b, kinds_b));
+    let others = _mm256_or_si256(other(a), other(b));
     if _mm256_testz_si256(others, splat(0x80)) == 0 {
-        masks.at = is(b'@');
-        masks.percent_amp = mask(kinds_a, kinds_b);
-        masks.high = mask(a, b);
-        masks.control = mask(is_control(a), is_control(b));
+        rare(window, &mut masks);
     }
     masks
+}
+
+/// Control characters of ASCII.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn control(bytes: __m256i) -> __m256i {
+    let below = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, splat(0x1F)), bytes);
+    _mm256_or_si256(below, _mm256_cmpeq_epi8(bytes, splat(0x7F)))
+}
+
+/// The masks of what most blocks have not. Not inlined, as [`places`] is not.
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+fn rare(window: &[u8; WINDOW], masks: &mut Masks) {
+    let (a, b) = (part(window, 0), part(window, BLOCK / 2));
+    let is = |byte: u8| {
+        let byte = splat(byte);
+        (_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte))
+    };
+    let (at, percent, amp) = (is(b'@'), is(b'%'), is(b'&'));
+    masks.at = mask(at.0, at.1);
+    masks.percent_amp = mask(
+        _mm256_or_si256(percent.0, amp.0),
+        _mm256_or_si256(percent.1, amp.1),
+    );
+    masks.high = mask(a, b);
+    masks.control = mask(control(a), control(b));
 }
 
 #[cfg(test)]

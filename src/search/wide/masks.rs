@@ -31,6 +31,30 @@ pub(in crate::search) struct Masks {
     pub(in crate::search) heads: u64,
 }
 
+/// What the last byte of a block is of, in the lowest bit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::search) struct Edge {
+    pub(in crate::search) token: u64,
+    pub(in crate::search) base64: u64,
+    pub(in crate::search) hyphen: u64,
+    pub(in crate::search) sign: u64,
+    pub(in crate::search) backslash: u64,
+}
+
+impl Masks {
+    /// What the next block has to know.
+    #[inline(always)]
+    pub(in crate::search) fn edge(&self) -> Edge {
+        Edge {
+            token: self.token >> 63,
+            base64: self.base64 >> 63,
+            hyphen: self.hyphen >> 63,
+            sign: self.sign >> 63,
+            backslash: self.backslash >> 63,
+        }
+    }
+}
+
 /// Which bytes may stand at the first places of any of several texts: a table by nibble for each place, a bit for each of eight groups
 /// of texts.
 #[derive(Debug, Clone, Copy)]
@@ -149,9 +173,9 @@ pub(in crate::search) fn runs_of(mask: u128, doublings: u32) -> u128 {
     (0..doublings).fold(mask, |mask, step| mask & mask >> (1_u32 << step))
 }
 
-/// The mask moved on by some bytes, with what comes over from the block before.
-pub(in crate::search) fn after(before: u64, mask: u64, bytes: u32) -> u64 {
-    mask << bytes | before >> (64 - bytes)
+/// The mask moved on by one byte, with what comes over from the block before.
+pub(in crate::search) fn after(edge: u64, mask: u64) -> u64 {
+    mask << 1 | edge
 }
 
 /// The positions of the bits of a mask, lowest first.
