@@ -179,7 +179,7 @@ mod tests {
         for (body, expected) in [
             ("", None),
             (r#"{"a":"}"}"#, Some(9)),
-            (r#"["\"]",[]] x"#, Some(11)),
+            (r#"["\"]",[]] x"#, Some(10)),
             (r#"{"a":"\\"}"#, Some(10)),
             ("]", Some(1)),
             ("[1,2", None),

@@ -6,8 +6,7 @@ const BITS: u32 = 8;
 
 /// Where a key lies among `count` others: even over a range that is 256 times as large.
 fn place(key: u64, count: u64) -> u64 {
-    let range = u128::from(count) << BITS;
-    u64::try_from((u128::from(key) * range) >> 64).unwrap_or(u64::MAX)
+    u64::try_from((u128::from(key) * u128::from(count)) >> (64 - BITS)).unwrap_or(u64::MAX)
 }
 
 /// Writes keys that are spread evenly, such as hashes. About nine and a half bits each.
@@ -141,6 +140,15 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+
+    /// A number of keys that no set has is damage, and does not overflow.
+    #[test]
+    fn too_many_keys_rule_nothing_out() {
+        let mut bytes = Vec::new();
+        write_number(&mut bytes, u64::MAX);
+        write_number(&mut bytes, 1);
+        assert!(may_hold(&bytes, u64::MAX));
+    }
 
     proptest! {
         #[test]

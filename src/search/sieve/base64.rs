@@ -190,10 +190,7 @@ fn may_have_high_bytes(head: u64) -> bool {
 #[inline(always)]
 fn may_be_ascii_later(view: &[u8], at: usize) -> bool {
     const LEAST: u32 = 4;
-    let Some(digits) = view
-        .get(at + COUNTED..)
-        .and_then(<[u8]>::first_chunk::<16>)
-    else {
+    let Some(digits) = view.get(at + COUNTED..).and_then(<[u8]>::first_chunk::<16>) else {
         return true;
     };
     let (first, second) = digits.split_at(8);

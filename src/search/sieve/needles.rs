@@ -30,6 +30,8 @@ pub(super) struct Needles {
     pub(super) texts: Option<AhoCorasick>,
     /// Bytes that are looked for in records that are not ASCII alone.
     pub(super) high_texts: Option<AhoCorasick>,
+    /// Bytes that are looked for in records with characters that fold to letters of ASCII.
+    pub(super) folding_texts: Option<AhoCorasick>,
     /// Whether an identifier looks as if it held escapes: then every escape may be a part of it.
     pub(super) is_fragile: bool,
     /// Whether there is an identifier of which nothing can be looked for.
@@ -84,9 +86,13 @@ impl Builder {
             self.texts
                 .extend(spellings(term).into_iter().map(String::into_bytes));
         }
-        self.texts
-            .extend(terms.folding().into_iter().map(String::into_bytes));
-        let longest = self.texts.iter().map(Vec::len).max().unwrap_or(0);
+        let folding: Vec<Vec<u8>> = terms
+            .folding()
+            .into_iter()
+            .map(String::into_bytes)
+            .collect();
+        let longest = self.texts.iter().chain(&folding).map(Vec::len).max();
+        let longest = longest.unwrap_or(0);
         let reach = [
             MIN_REACH,
             MAX_TOKEN,
@@ -108,6 +114,7 @@ impl Builder {
             automaton.ok()
         };
         let (texts, high_texts) = (automaton(ascii), automaton(high));
+        let folding_texts = automaton(folding);
         Needles {
             uuids: Uuids::new(self.uuids),
             tokens,
@@ -115,6 +122,7 @@ impl Builder {
             terms,
             texts,
             high_texts,
+            folding_texts,
             is_fragile: self.is_fragile,
             is_anything,
             reach: reach.into_iter().max().unwrap_or(MIN_REACH),

@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 use super::decode::is_odd;
 use super::needles::Needles;
 use super::runs::Known;
+use super::terms::may_fold;
 use crate::search::wide::BLOCK;
 use crate::search::wide::masks::{Edge, Masks, Prints, WINDOW, after, both, positions, runs_of};
 
@@ -29,6 +30,8 @@ pub(in crate::search) struct Pass<'v, 's> {
     pub(super) carried: u64,
     /// The blocks in which something is not ASCII, from the first to the last one.
     pub(super) high: Range<usize>,
+    /// Whether a character may be there that folds to letters of ASCII.
+    pub(super) has_folding: bool,
     /// Up to where escapes were decoded.
     pub(super) decoded_to: usize,
     /// Up to where long runs of hex digits were looked at.
@@ -49,6 +52,7 @@ impl<'v, 's> Pass<'v, 's> {
             is_decoded: false,
             carried: 0,
             high: 0..0,
+            has_folding: false,
             decoded_to: 0,
             hex_to: 0,
             backslash_layers: 0,
@@ -85,7 +89,7 @@ impl<'v, 's> Pass<'v, 's> {
         let pieces = self.needles.terms.prints();
         let heads = self.needles.tokens.prints();
         let view = self.view;
-        let mut last = [b' '; WINDOW];
+        let mut last;
         let mut before = Edge::default();
         let mut here = Masks::default();
         let mut at = 0;
@@ -124,6 +128,10 @@ impl<'v, 's> Pass<'v, 's> {
         if here.high != 0 {
             let is_first = self.high.is_empty();
             self.high = if is_first { at } else { self.high.start }..at + BLOCK;
+            let mut others = positions(here.high);
+            self.has_folding = self.has_folding
+                || needles.folding_texts.is_some()
+                    && others.any(|place| may_fold(view.get(at + place..).unwrap_or_default()));
         }
         if here.control != 0 && self.has_odd(at, here.control) {
             return true;
@@ -227,14 +235,17 @@ impl<'v, 's> Pass<'v, 's> {
         if has(&self.needles.texts, self.view) {
             return true;
         }
-        if self.high.is_empty() || self.needles.high_texts.is_none() {
+        let has_high_texts = self.needles.high_texts.is_some();
+        if self.high.is_empty() || !has_high_texts && self.needles.folding_texts.is_none() {
             return false;
         }
         let from = self.high.start.saturating_sub(self.needles.reach);
         let to = self.view.len().min(self.high.end + self.needles.reach);
         let text = self.view.get(from..to).unwrap_or_default();
         // In Latin-1 the bytes of the same text would be others.
-        has(&self.needles.high_texts, text) || std::str::from_utf8(self.view).is_err()
+        has(&self.needles.high_texts, text)
+            || self.has_folding && has(&self.needles.folding_texts, text)
+            || std::str::from_utf8(self.view).is_err()
     }
 }
 

@@ -27,6 +27,19 @@ pub(super) const FOLDING: [(&str, &str); 13] = [
     ("ẚ", "a"),
 ];
 
+/// Whether the bytes begin with a character of [`FOLDING`], as far as two bytes tell.
+#[inline]
+pub(super) fn may_fold(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0xC3, 0x9F, ..]
+            | [0xC5, 0xBF | 0x89, ..]
+            | [0xE1, 0xBA, ..]
+            | [0xE2, 0x84, ..]
+            | [0xEF, 0xAC, ..]
+    )
+}
+
 /// What stands before a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
@@ -55,6 +68,55 @@ pub(super) struct Terms {
     /// The pieces of each of the eight groups.
     groups: [Vec<usize>; 8],
     prints: Prints,
+    beginnings: Beginnings,
+}
+
+/// How pieces begin: a bit for each three characters. Far more telling than the prints, which every place has to pass first.
+#[derive(Debug)]
+struct Beginnings {
+    bits: [u64; 64],
+    /// Some pieces are shorter.
+    is_anything: bool,
+}
+
+impl Beginnings {
+    fn new(pieces: &[Piece]) -> Self {
+        let mut all = Self {
+            bits: [0; 64],
+            is_anything: false,
+        };
+        for piece in pieces {
+            match Self::place(&piece.text) {
+                Some((word, bit)) => {
+                    if let Some(word) = all.bits.get_mut(word) {
+                        *word |= bit;
+                    }
+                }
+                None => all.is_anything = true,
+            }
+        }
+        all
+    }
+
+    /// The bit of the first three characters, in any case.
+    #[inline]
+    fn place(text: &[u8]) -> Option<(usize, u64)> {
+        let [a, b, c] = *text.first_chunk::<3>()?;
+        let key = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
+        let place = key.wrapping_mul(0x9E37_79B1) >> 20;
+        Some(((place >> 6) as usize, 1 << (place & 63)))
+    }
+
+    /// Whether a piece may begin the text.
+    #[inline]
+    fn may_begin(&self, text: &[u8]) -> bool {
+        let has = |(word, bit)| {
+            self.bits
+                .get::<usize>(word)
+                .is_some_and(|word| word & bit != 0)
+        };
+        self.is_anything || Self::place(text).is_some_and(has)
+    }
 }
 
 impl Terms {
@@ -80,6 +142,7 @@ impl Terms {
             true,
         );
         let terms = Self {
+            beginnings: Beginnings::new(&pieces),
             pieces,
             groups,
             prints,
@@ -115,7 +178,15 @@ impl Terms {
     }
 
     /// Whether a term may stand around the position, where the prints of a piece are.
+    #[inline]
     pub(super) fn may_stand(&self, view: &[u8], at: usize) -> bool {
+        self.beginnings
+            .may_begin(view.get(at..).unwrap_or_default())
+            && self.stands(view, at)
+    }
+
+    #[cold]
+    fn stands(&self, view: &[u8], at: usize) -> bool {
         let groups = (0..PRINT).fold(0xFF, |groups, place| {
             let byte = view.get(at + place).copied().unwrap_or(b' ');
             groups & self.prints.groups(place, byte)
@@ -342,6 +413,8 @@ mod tests {
                     part.is_ascii_alphanumeric() && !chars.peek().is_some_and(|c| is_mark(*c));
             }
             let known = FOLDING.iter().find(|(known, _)| known.chars().eq([c]));
+            let is_told = may_fold(c.encode_utf8(&mut [0; 4]).as_bytes());
+            assert!(is_told || known.is_none(), "{c:?}");
             assert_eq!(is_plain, known.is_some(), "{c:?} {folded:?}");
             let ascii = folded.replace(|c: char| !c.is_ascii(), "");
             assert!(known.is_none_or(|(_, known)| ascii == *known), "{c:?}");

@@ -32,6 +32,8 @@ pub(super) enum Encoder {
     Base64UrlUnpadded,
     /// Base64 in lines of 76 characters.
     Base64Wrapped,
+    /// Base64 in lines of 64 characters.
+    Base64Pem,
     /// Base64 in short lines that are indented.
     Base64Indented,
     /// Entities of HTML.
@@ -55,7 +57,7 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::JsonString,
         Self::JsonSlashes,
         Self::JsonUnicode,
@@ -67,6 +69,7 @@ impl Encoder {
         Self::Base64Url,
         Self::Base64UrlUnpadded,
         Self::Base64Wrapped,
+        Self::Base64Pem,
         Self::Base64Indented,
         Self::Entities,
         Self::Latin1,
@@ -124,18 +127,9 @@ impl Encoder {
             Self::Base64Unpadded => BASE64_STANDARD_NO_PAD.encode(bytes).into_bytes(),
             Self::Base64Url => BASE64_URL_SAFE.encode(bytes).into_bytes(),
             Self::Base64UrlUnpadded => BASE64_URL_SAFE_NO_PAD.encode(bytes).into_bytes(),
-            Self::Base64Wrapped => BASE64_STANDARD
-                .encode(bytes)
-                .as_bytes()
-                .chunks(76)
-                .collect::<Vec<_>>()
-                .join(&b"\r\n"[..]),
-            Self::Base64Indented => BASE64_STANDARD
-                .encode(bytes)
-                .as_bytes()
-                .chunks(20)
-                .collect::<Vec<_>>()
-                .join(&b"\n\t"[..]),
+            Self::Base64Wrapped => lines(bytes, 76, b"\r\n"),
+            Self::Base64Pem => lines(bytes, 64, b"\n"),
+            Self::Base64Indented => lines(bytes, 20, b"\n\t"),
             Self::Latin1 => {
                 let is_letter = |c: char| c.is_ascii() || matches!(c, '\u{a0}'..='\u{ff}');
                 let high = text()?.chars().filter(|c| !c.is_ascii()).count();
@@ -171,6 +165,13 @@ impl Encoder {
         };
         Some(encoded)
     }
+}
+
+/// Base64 in lines of so many characters.
+fn lines(bytes: &[u8], length: usize, line_break: &[u8]) -> Vec<u8> {
+    let encoded = BASE64_STANDARD.encode(bytes);
+    let lines: Vec<&[u8]> = encoded.as_bytes().chunks(length).collect();
+    lines.join(line_break)
 }
 
 /// A zip archive with these entries.

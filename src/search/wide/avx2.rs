@@ -225,7 +225,21 @@ pub(in crate::search) fn classify(
     let zero = _mm256_setzero_si256();
     let none = |found, kinds: u8| _mm256_cmpeq_epi8(_mm256_and_si256(found, splat(kinds)), zero);
     let any = |kinds| !mask(none(kinds_a, kinds), none(kinds_b, kinds));
-    let mut masks = Masks {
+    // Most blocks have none of the others: their highest bits tell.
+    let other = |bytes| {
+        let percent_amp = _mm256_sub_epi8(bytes, splat(b'%'));
+        let percent_amp = _mm256_cmpeq_epi8(_mm256_min_epu8(percent_amp, splat(1)), percent_amp);
+        let at = _mm256_cmpeq_epi8(bytes, splat(b'@'));
+        let signs = _mm256_or_si256(percent_amp, at);
+        _mm256_or_si256(_mm256_or_si256(bytes, control(bytes)), signs)
+    };
+    let others = _mm256_or_si256(other(a), other(b));
+    let rare = if _mm256_testz_si256(others, splat(0x80)) == 0 {
+        rare(window)
+    } else {
+        Rare::default()
+    };
+    Masks {
         token: any(DIGIT | A_TO_O | P_TO_Z | DOT | UNDERSCORE | HYPHEN),
         base64: any(DIGIT | A_TO_O | P_TO_Z | PLUS_SLASH | UNDERSCORE | HYPHEN),
         hex: any(DIGIT | A_TO_F),
@@ -237,21 +251,11 @@ pub(in crate::search) fn classify(
         ),
         pieces: pieces.map_or(0, |prints| places(window, prints)),
         heads: heads.map_or(0, |prints| places(window, prints)),
-        ..Masks::default()
-    };
-    // Most blocks have none of the others: their highest bits tell.
-    let other = |bytes| {
-        let percent_amp = _mm256_sub_epi8(bytes, splat(b'%'));
-        let percent_amp = _mm256_cmpeq_epi8(_mm256_min_epu8(percent_amp, splat(1)), percent_amp);
-        let at = _mm256_cmpeq_epi8(bytes, splat(b'@'));
-        let signs = _mm256_or_si256(percent_amp, at);
-        _mm256_or_si256(_mm256_or_si256(bytes, control(bytes)), signs)
-    };
-    let others = _mm256_or_si256(other(a), other(b));
-    if _mm256_testz_si256(others, splat(0x80)) == 0 {
-        rare(window, &mut masks);
+        at: rare.at,
+        percent_amp: rare.percent_amp,
+        high: rare.high,
+        control: rare.control,
     }
-    masks
 }
 
 /// Control characters of ASCII.
@@ -262,23 +266,34 @@ fn control(bytes: __m256i) -> __m256i {
     _mm256_or_si256(below, _mm256_cmpeq_epi8(bytes, splat(0x7F)))
 }
 
-/// The masks of what most blocks have not. Not inlined, as [`places`] is not.
+/// The masks of what most blocks have not.
+#[derive(Default)]
+struct Rare {
+    at: u64,
+    percent_amp: u64,
+    high: u64,
+    control: u64,
+}
+
+/// Makes the masks of what most blocks have not. Not inlined, as [`places`] is not.
 #[target_feature(enable = "avx2")]
 #[inline(never)]
-fn rare(window: &[u8; WINDOW], masks: &mut Masks) {
+fn rare(window: &[u8; WINDOW]) -> Rare {
     let (a, b) = (part(window, 0), part(window, BLOCK / 2));
     let is = |byte: u8| {
         let byte = splat(byte);
         (_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte))
     };
     let (at, percent, amp) = (is(b'@'), is(b'%'), is(b'&'));
-    masks.at = mask(at.0, at.1);
-    masks.percent_amp = mask(
-        _mm256_or_si256(percent.0, amp.0),
-        _mm256_or_si256(percent.1, amp.1),
-    );
-    masks.high = mask(a, b);
-    masks.control = mask(control(a), control(b));
+    Rare {
+        at: mask(at.0, at.1),
+        percent_amp: mask(
+            _mm256_or_si256(percent.0, amp.0),
+            _mm256_or_si256(percent.1, amp.1),
+        ),
+        high: mask(a, b),
+        control: mask(control(a), control(b)),
+    }
 }
 
 #[cfg(test)]
