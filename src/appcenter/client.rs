@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::error::Error;
 use super::hosts::AllowList;
 use super::retry::Policy;
-use super::session_logs::KnownPath;
+use super::session_logs::KnownPaths;
 use crate::clock::Clock;
 
 /// What a client is made of. [`Options::new`] fills in the limits.
@@ -101,7 +101,7 @@ struct Inner {
     budget: Arc<dyn Budget>,
     clock: Arc<dyn Clock>,
     limits: Limits,
-    session_logs_path: KnownPath,
+    session_logs_paths: KnownPaths,
     api: OnceLock<reqwest::Client>,
     downloads: OnceLock<reqwest::Client>,
 }
@@ -133,7 +133,7 @@ impl Client {
                 budget: options.budget,
                 clock: options.clock,
                 limits: options.limits,
-                session_logs_path: KnownPath::default(),
+                session_logs_paths: KnownPaths::default(),
                 api: OnceLock::new(),
                 downloads: OnceLock::new(),
             }),
@@ -164,13 +164,17 @@ impl Client {
         &self.inner.limits
     }
 
-    pub(super) fn session_logs_path(&self) -> &KnownPath {
-        &self.inner.session_logs_path
+    pub(super) fn session_logs_paths(&self) -> &KnownPaths {
+        &self.inner.session_logs_paths
     }
 
     pub(super) fn api(&self) -> Result<&reqwest::Client, Error> {
         let timeout = self.inner.limits.request_timeout;
-        self.http(&self.inner.api, timeout, is_this_machine(&self.inner.base))
+        let base = &self.inner.base;
+        let is_local = is_this_machine(base);
+        // The token goes to this address only: a simulator's, which is plain http, needs no certificates.
+        let is_plain = base.scheme() == "http";
+        self.http(&self.inner.api, timeout, is_local, is_plain)
     }
 
     /// A transport of its own for downloads: nothing that is set up for the API can leak into it.
@@ -180,6 +184,7 @@ impl Client {
             &self.inner.downloads,
             timeout,
             is_this_machine(&self.inner.base),
+            false,
         )
     }
 
@@ -188,6 +193,7 @@ impl Client {
         cell: &'a OnceLock<reqwest::Client>,
         timeout: Duration,
         is_local: bool,
+        is_plain: bool,
     ) -> Result<&'a reqwest::Client, Error> {
         if let Some(http) = cell.get() {
             return Ok(http);
@@ -204,6 +210,9 @@ impl Client {
             .timeout(timeout);
         if is_local {
             builder = builder.no_proxy();
+        }
+        if is_plain {
+            builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|_error| Error::Setup {
             what: "machine's TLS certificates",

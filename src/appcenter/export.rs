@@ -90,6 +90,8 @@ struct Nested {
     blob_path_format_kind: Option<String>,
     #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    subscription_id: Option<String>,
 }
 
 impl fmt::Debug for ExportConfiguration {
@@ -148,6 +150,15 @@ impl ExportConfiguration {
     pub fn kind(&self) -> Option<&str> {
         self.export_configuration.as_ref()?.kind.as_deref()
     }
+
+    /// The Azure subscription of a standard export. None when it does not say.
+    #[must_use]
+    pub fn subscription_id(&self) -> Option<&str> {
+        self.export_configuration
+            .as_ref()?
+            .subscription_id
+            .as_deref()
+    }
 }
 
 impl Keyed for ExportConfiguration {
@@ -164,10 +175,11 @@ const ENTITIES: [&str; 3] = ["crashes", "errors", "attachments"];
 pub struct ExportTarget {
     /// The storage.
     pub storage: ExportStorage,
-    /// Put blobs below the app's ID: needed when several apps share a storage account.
-    pub with_app_id: bool,
-    /// Export what is there already (about 28 days) and not only what arrives.
-    pub backfill: bool,
+    /// Put blobs below the app's ID: needed when several apps share a storage account. None says nothing of it, so that
+    /// a change leaves it as it is.
+    pub with_app_id: Option<bool>,
+    /// Export what is there already (about 28 days) and not only what arrives. None says nothing of it.
+    pub backfill: Option<bool>,
 }
 
 /// The storage of an [`ExportTarget`].
@@ -182,27 +194,40 @@ pub enum ExportStorage {
     },
 }
 
+impl ExportStorage {
+    /// The `type` of a configuration that exports to it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ConnectionString(_) => "blob_storage_connection_string",
+            Self::LinkedSubscription { .. } => "blob_storage_linked_subscription",
+        }
+    }
+}
+
 impl ExportTarget {
-    /// The body of create and update. `type` is needed even to change something else.
+    /// The body of create and update. `type` is needed even to change something else, and so is its storage.
     fn body(&self) -> Vec<u8> {
-        let mut body = match &self.storage {
-            ExportStorage::ConnectionString(secret) => json!({
-                "type": "blob_storage_connection_string",
-                "connection_string": secret.expose_secret(),
-            }),
-            ExportStorage::LinkedSubscription { subscription_id } => json!({
-                "type": "blob_storage_linked_subscription",
-                "subscription_id": subscription_id,
-            }),
-        };
-        let kind = if self.with_app_id {
-            "WithAppId"
-        } else {
-            "WithoutAppId"
-        };
-        body["export_entities"] = json!(ENTITIES);
-        body["blob_path_format_kind"] = json!(kind);
-        body["backfill"] = json!(self.backfill);
+        let mut body = json!({ "type": self.storage.kind(), "export_entities": ENTITIES });
+        match &self.storage {
+            ExportStorage::ConnectionString(secret) => {
+                body["connection_string"] = json!(secret.expose_secret());
+            }
+            ExportStorage::LinkedSubscription { subscription_id } => {
+                body["subscription_id"] = json!(subscription_id);
+            }
+        }
+        if let Some(with_app_id) = self.with_app_id {
+            let kind = if with_app_id {
+                "WithAppId"
+            } else {
+                "WithoutAppId"
+            };
+            body["blob_path_format_kind"] = json!(kind);
+        }
+        if let Some(backfill) = self.backfill {
+            body["backfill"] = json!(backfill);
+        }
         body.to_string().into_bytes()
     }
 }

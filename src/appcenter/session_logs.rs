@@ -1,6 +1,7 @@
 //! What a device logged around a crash: the only answers of the API that name the install.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -69,13 +70,29 @@ const PATHS: [(&str, &str, &str); 3] = [
     ("Crashes_ListSessionLogs", "crashes", "session_logs"),
 ];
 
-/// Which of [`PATHS`] is known to answer: a 404 there says that a report has no logs. [`PATHS`]'s length when none is.
-#[derive(Debug)]
-pub(super) struct KnownPath(AtomicUsize);
+/// The first of [`PATHS`] that takes what the legacy API calls a report.
+const LEGACY: usize = 2;
+/// Apps that are remembered; more are learned anew, at the cost of a few calls.
+const APPS: usize = 1000;
 
-impl Default for KnownPath {
-    fn default() -> Self {
-        Self(AtomicUsize::new(PATHS.len()))
+/// Which of [`PATHS`] is known to answer, by app: a 404 there says that a report has no logs.
+#[derive(Debug, Default)]
+pub(super) struct KnownPaths(Mutex<HashMap<AppRef, usize>>);
+
+impl KnownPaths {
+    /// [`PATHS`]'s length when none is.
+    fn of(&self, app: &AppRef) -> usize {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(app).copied().unwrap_or(PATHS.len())
+    }
+
+    fn answers(&self, app: &AppRef, index: usize) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= APPS && !known.contains_key(app) {
+            known.clear();
+        }
+        let first = known.entry(app.clone()).or_insert(index);
+        *first = index.min(*first);
     }
 }
 
@@ -92,8 +109,17 @@ impl Client {
         error: &ErrorId,
         date: Option<Timestamp>,
     ) -> Result<Document<SessionLogs>, Error> {
-        let KnownPath(known) = self.session_logs_path();
-        let mut index = 0;
+        self.session_logs_from(0, app, error, date).await
+    }
+
+    async fn session_logs_from(
+        &self,
+        mut index: usize,
+        app: &AppRef,
+        error: &ErrorId,
+        date: Option<Timestamp>,
+    ) -> Result<Document<SessionLogs>, Error> {
+        let known = self.session_logs_paths();
         loop {
             let (operation, collection, logs) = PATHS[index];
             let mut path = Path::app(self, app, &[collection, error.as_str(), logs])?;
@@ -102,11 +128,11 @@ impl Client {
             }
             match self.document(&Call::get(operation, path)).await {
                 Ok(document) => {
-                    known.fetch_min(index, Ordering::Relaxed);
+                    known.answers(app, index);
                     return Ok(document);
                 }
                 Err(Error::NotFound(_) | Error::Gone)
-                    if index + 1 < PATHS.len() && index < known.load(Ordering::Relaxed) =>
+                    if index + 1 < PATHS.len() && index < known.of(app) =>
                 {
                     index += 1;
                 }
@@ -124,10 +150,31 @@ impl Client {
         app: &AppRef,
         error: &ErrorId,
     ) -> Result<(Vec<Document<SessionLogs>>, bool), Error> {
+        self.all_session_logs_from(0, app, error).await
+    }
+
+    /// The same of a report by what the legacy API calls it, which only the last path takes.
+    ///
+    /// # Errors
+    /// Those of [`Client::session_logs`].
+    pub async fn all_crash_session_logs(
+        &self,
+        app: &AppRef,
+        crash: &ErrorId,
+    ) -> Result<(Vec<Document<SessionLogs>>, bool), Error> {
+        self.all_session_logs_from(LEGACY, app, crash).await
+    }
+
+    async fn all_session_logs_from(
+        &self,
+        first: usize,
+        app: &AppRef,
+        error: &ErrorId,
+    ) -> Result<(Vec<Document<SessionLogs>>, bool), Error> {
         let mut documents = Vec::new();
         let mut date = None;
         for _page in 0..PAGES {
-            let document = self.session_logs(app, error, date).await?;
+            let document = self.session_logs_from(first, app, error, date).await?;
             let next = document.value.next_date();
             let has_more = document.value.has_more();
             documents.push(document);

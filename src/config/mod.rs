@@ -121,6 +121,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Tries after which nonsense that a service answers each time is taken for all that there is: half of a slice's.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        (self.retry_tries / 2).max(1)
+    }
+
     /// The delay before the next try of what failed this often: doubling from the first to the longest, ±20 %.
     #[must_use]
     pub fn backoff(&self, tries: u32) -> Duration {
@@ -163,13 +169,14 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn from_lookup(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let work = storage(lookup, env::WORK_STORAGE.name)?.ok_or_else(|| {
+        let work = storage::read(lookup, env::WORK_STORAGE.name, true)?.ok_or_else(|| {
             error(
                 env::WORK_STORAGE.name,
                 "required: a connection string, `UseDevelopmentStorage=true`, or `…__accountName`",
             )
         })?;
-        let archive = storage(lookup, env::ARCHIVE_STORAGE.name)?.unwrap_or_else(|| work.clone());
+        let archive = storage::read(lookup, env::ARCHIVE_STORAGE.name, false)?
+            .unwrap_or_else(|| work.clone());
         let limits = Limits {
             plan_installs: number(lookup, env::PLAN_MAX_INSTALLS, 1..=1_000_000)?,
             plan_reports: number(lookup, env::PLAN_MAX_REPORTS, 1..=10_000_000)?,
@@ -279,43 +286,14 @@ fn port(lookup: Lookup<'_>) -> Result<u16, ConfigError> {
         .map_err(|_error| error(env::PORT, reason))
 }
 
-/// Reads a storage account's settings: one connection string, or the identity settings that start with the same name.
-fn storage(lookup: Lookup<'_>, name: &str) -> Result<Option<Storage>, ConfigError> {
-    if let Some(text) = lookup(name).filter(|text| !text.trim().is_empty()) {
-        return Ok(Some(Storage::ConnectionString(text.into())));
-    }
-    let part = |part: &str| lookup(&format!("{name}__{part}")).filter(|text| !text.is_empty());
-    let endpoint = |service: &str, key: &str| -> Result<Option<Url>, ConfigError> {
-        let address = match (part("accountName"), part(key)) {
-            (_, Some(uri)) => uri,
-            (Some(account), None) => format!("https://{account}.{service}.core.windows.net"),
-            (None, None) => return Ok(None),
-        };
-        let url = Url::parse(&address)
-            .map_err(|_error| error(&format!("{name}__{key}"), "an https address"))?;
-        Ok(Some(url))
-    };
-    let blob = endpoint("blob", "blobServiceUri")?;
-    let queue = endpoint("queue", "queueServiceUri")?;
-    Ok(match (blob, queue) {
-        (None, _) => None,
-        (Some(blob_endpoint), queue) => Some(Storage::Identity {
-            // An archive account needs no queues; its own blob endpoint stands in for what is never asked.
-            queue_endpoint: queue.unwrap_or_else(|| blob_endpoint.clone()),
-            blob_endpoint,
-            client_id: part("clientId"),
-        }),
-    })
-}
-
 /// The account of the archive, where a setting names it: for commands that need nothing else.
 ///
 /// # Errors
 /// When the setting cannot be read.
 pub fn archive_storage(lookup: Lookup<'_>) -> Result<Option<Storage>, ConfigError> {
-    match storage(lookup, env::ARCHIVE_STORAGE.name)? {
+    match storage::read(lookup, env::ARCHIVE_STORAGE.name, false)? {
         Some(archive) => Ok(Some(archive)),
-        None => storage(lookup, "AzureWebJobsStorage"),
+        None => storage::read(lookup, env::WORK_STORAGE.name, false),
     }
 }
 
@@ -400,6 +378,10 @@ mod tests {
     fn identity_settings_are_read() {
         let config = read(&[
             ("AzureWebJobsStorage__accountName", "contosodsr"),
+            (
+                "AzureWebJobsStorage__blobServiceUri",
+                "https://another.blob.core.windows.net",
+            ),
             ("AzureWebJobsStorage__clientId", "11"),
             (
                 "ARCHIVE_STORAGE__blobServiceUri",
@@ -447,6 +429,13 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         for (settings, name) in [
             (&[][..], "AzureWebJobsStorage"),
+            (
+                &[(
+                    "AzureWebJobsStorage__blobServiceUri",
+                    "https://x.blob.core.windows.net",
+                )],
+                "AzureWebJobsStorage__queueServiceUri",
+            ),
             (
                 &[WORK, ("APPCENTER_API_URL", "http://api.appcenter.ms")],
                 "APPCENTER_API_URL",

@@ -3,6 +3,8 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::{ConfigError, Lookup, error};
+
 /// How a storage account is reached.
 #[derive(Debug, Clone)]
 pub enum Storage {
@@ -45,6 +47,51 @@ impl Storage {
             }
         }
     }
+}
+
+/// Reads a storage account's settings: one connection string, or the identity settings that start with the same name. An
+/// archive account needs no queues.
+pub(super) fn read(
+    lookup: Lookup<'_>,
+    name: &str,
+    needs_queues: bool,
+) -> Result<Option<Storage>, ConfigError> {
+    if let Some(text) = lookup(name).filter(|text| !text.trim().is_empty()) {
+        return Ok(Some(Storage::ConnectionString(text.into())));
+    }
+    let part = |part: &str| lookup(&format!("{name}__{part}")).filter(|text| !text.is_empty());
+    // The host takes the account's name before an address.
+    let endpoint = |service: &str, key: &str| -> Result<Option<Url>, ConfigError> {
+        let address = match (part("accountName"), part(key)) {
+            (Some(account), _) => format!("https://{account}.{service}.core.windows.net"),
+            (None, Some(uri)) => uri,
+            (None, None) => return Ok(None),
+        };
+        let url = Url::parse(&address)
+            .map_err(|_error| error(&format!("{name}__{key}"), "an https address"))?;
+        Ok(Some(url))
+    };
+    let blob = endpoint("blob", "blobServiceUri")?;
+    let queue = endpoint("queue", "queueServiceUri")?;
+    let Some(blob_endpoint) = blob else {
+        return Ok(None);
+    };
+    let queue_endpoint = match queue {
+        Some(queue) => queue,
+        // Its own blob endpoint stands in for what is never asked.
+        None if !needs_queues => blob_endpoint.clone(),
+        None => {
+            let reason = format!(
+                "required beside `{name}__blobServiceUri`, or `{name}__accountName` for both"
+            );
+            return Err(error(&format!("{name}__queueServiceUri"), reason));
+        }
+    };
+    Ok(Some(Storage::Identity {
+        blob_endpoint,
+        queue_endpoint,
+        client_id: part("clientId"),
+    }))
 }
 
 #[cfg(test)]

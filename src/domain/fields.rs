@@ -42,19 +42,21 @@ impl Faults {
     /// Adds a fault for every field that is not known.
     pub(crate) fn unknown_fields(&mut self, object: &Map<String, Value>, at: &str, known: &[&str]) {
         for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
-            // The name is the caller's own text: only its harmless characters are repeated.
-            let name: String = key
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-')
-                .take(40)
-                .collect();
-            self.add::<()>(&format!("{at}/{name}"), "unknown field");
+            self.add::<()>(&format!("{at}/{}", harmless(key)), "unknown field");
         }
     }
 
     pub(crate) fn into_vec(self) -> Vec<Fault> {
         self.0
     }
+}
+
+/// Of a name that is the caller's own text, the harmless characters: only they are repeated.
+pub(crate) fn harmless(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-')
+        .take(40)
+        .collect()
 }
 
 /// Field names and message types of the export: as search terms they would find every record.

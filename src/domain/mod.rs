@@ -6,6 +6,7 @@ pub mod fields;
 pub mod hit;
 pub mod ids;
 pub mod plan;
+pub(crate) mod strict;
 pub mod subject;
 
 pub use document::{Document, Include, Jurisdiction, Kind, Window};

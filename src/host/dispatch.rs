@@ -201,7 +201,7 @@ async fn conclude_failed(
 /// Works on one slice.
 async fn one_slice(cx: Context<'_>, record: &Record, step: Step, number: u32) -> Result<(), Error> {
     let store = &cx.app.store;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
+    let Some(root) = store.cut_of(record, step).await? else {
         return send_all(cx, &wake(record)).await;
     };
     let mut slice = store.slice(&record.id, record.run, step, number).await?;
@@ -266,7 +266,7 @@ async fn give_up(
     let request = slice.request.clone();
     let step = slice.step;
     tracing::error!(%request, step = step.name(), slice = slice.number, "gave up: {reason}");
-    let end = match stages::give_up(slice, reason) {
+    let end = match stages::give_up(cx, slice, reason) {
         Ok(end) => end,
         Err(StageError::Work(error)) => return Err(error),
         Err(_) => SliceEnd {
@@ -370,7 +370,8 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
         Err(StageError::Work(error)) => Err(error),
         Err(error) => {
             tracing::warn!(%app, %day, "a day is searched again: {error}");
-            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass).await;
+            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass);
+            let counted = Box::pin(counted).await;
             work(counted).map(|until| delay = until)
         }
     };

@@ -179,8 +179,7 @@ async fn run(app: &Arc<App>, function: Function, body: &[u8]) -> Result<(), Erro
         .queue_text()
         .map_err(|error| unreadable(error.to_string()))?;
     if function == Function::IntakeQueue {
-        let id = invocation.metadata("Id").unwrap_or_default();
-        let accepted = intake_queue::run(cx, &text, &id).await?;
+        let accepted = intake_queue::run(cx, &text).await?;
         return match accepted {
             Some(accepted) => start(cx, &accepted).await,
             None => Ok(()),
@@ -288,6 +287,7 @@ async fn status(State(app): Shared, Path(id): Path<String>) -> Result<Response, 
 #[derive(Debug, Default, Deserialize)]
 struct ShowQuery {
     link: Option<String>,
+    run: Option<String>,
     format: Option<String>,
 }
 
@@ -316,7 +316,15 @@ async fn show(
             } else {
                 ("json", "application/json")
             };
-            let report = requests::report(cx, &id, extension).await?;
+            let run = match query.run.as_deref().map(str::parse) {
+                None => None,
+                Some(Ok(run)) => Some(run),
+                Some(Err(_)) => {
+                    let reason = "`run` is the number of a run".to_owned();
+                    return Err(requests::Refusal::BadQuery(reason).into());
+                }
+            };
+            let report = requests::report(cx, &id, run, extension).await?;
             Ok(bytes(StatusCode::OK, kind, report))
         }
         "package" => match query.link {

@@ -287,7 +287,9 @@ impl Fate<'_, '_> {
         };
         match (record.status, record.kind, part) {
             (Status::Rejected, ..) => not_attempted("the plan was rejected"),
-            (Status::Cancelled, ..) => not_attempted("the request was cancelled"),
+            (Status::Cancelled, ..) => {
+                not_attempted("the request was cancelled, or run anew, before its turn")
+            }
             (_, Kind::Delete, Part::Rows) => Outcome::AgesOut,
             // An install is no file of its own: its rows and reports are.
             (_, Kind::Export, Part::Install) if self.inputs.package.is_some() => Outcome::Exported,

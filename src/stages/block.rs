@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::acting::{self, Fate, Items};
+use super::acting::{self, Fate, Items, Work};
 use super::gate::StepGate;
 use super::planned::read_plan;
 use super::setup;
@@ -59,12 +59,20 @@ pub(super) fn slices<T: Serialize>(
     items: impl Iterator<Item = T>,
     size: usize,
 ) -> Result<CutOutcome, StageError> {
+    slices_of_work(items.map(Work::new), size)
+}
+
+/// The same with what is known of each.
+pub(super) fn slices_of_work<T: Serialize>(
+    items: impl Iterator<Item = Work<T>>,
+    size: usize,
+) -> Result<CutOutcome, StageError> {
     let mut cut = Cut::default();
     let mut items = items.peekable();
     while items.peek().is_some() {
-        let part: Vec<T> = items.by_ref().take(size.max(1)).collect();
-        let count = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        let body = serde_json::to_value(Items::new(part))
+        let items: Vec<Work<T>> = items.by_ref().take(size.max(1)).collect();
+        let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        let body = serde_json::to_value(Items { items })
             .map_err(|_error| StageError::permanent("a slice cannot be stored"))?;
         cut.slices.push(SliceInput { items: count, body });
     }

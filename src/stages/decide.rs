@@ -6,8 +6,8 @@ use super::Context;
 use super::planned::read_plan;
 use super::requests::Refusal;
 use crate::domain::fields::Faults;
-use crate::domain::plan::{Action, Plan};
-use crate::domain::{Fault, RequestId, due};
+use crate::domain::plan::{Action, Large, Plan};
+use crate::domain::{Fault, RequestId, due, strict};
 use crate::work::names;
 use crate::workflow::record::Approval;
 use crate::workflow::transition::{next, wake};
@@ -105,12 +105,12 @@ pub async fn run(
 }
 
 fn read(decision: Decision, body: &[u8]) -> Result<Body, Vec<Fault>> {
-    let value: Value = serde_json::from_slice(body)
+    let mut faults = Faults::default();
+    let value = strict::read(body, &mut faults)
         .map_err(|_error| vec![Fault::new("", "the body is not JSON")])?;
     let Some(object) = value.as_object() else {
         return Err(vec![Fault::new("", "a decision is a JSON object")]);
     };
-    let mut faults = Faults::default();
     let known: &[&str] = match decision {
         Decision::Approve => &["plan_sha256", "approver", "also", "confirm_large"],
         Decision::Reject | Decision::Cancel | Decision::Extend => &["by", "reason"],
@@ -199,14 +199,28 @@ async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(),
             );
         }
     }
-    if let Some(large) = &plan.large
-        && body.confirm_large != Some(large.confirm_large)
+    let limits = &cx.app.config.limits;
+    let asked = confirmation(
+        plan.large.as_ref(),
+        (
+            Acted::of(
+                plan.installs.iter().map(|it| (it.action, &it.id)),
+                &body.also,
+            ),
+            limits.plan_installs,
+        ),
+        (
+            Acted::of(
+                plan.reports.iter().map(|it| (it.action, &it.id)),
+                &body.also,
+            ),
+            limits.plan_reports,
+        ),
+    );
+    if let Some((numbers, why)) = asked
+        && !body.confirm_large.is_some_and(|it| numbers.contains(&it))
     {
-        let detail = format!(
-            "the plan is large ({}): set it to the plan's number of reports",
-            large.reasons.join("; ")
-        );
-        faults.add::<()>("/confirm_large", &detail);
+        faults.add::<()>("/confirm_large", &why);
     }
     let faults = faults.into_vec();
     if faults.is_empty() {
@@ -214,6 +228,61 @@ async fn check_plan(cx: Context<'_>, record: &Record, body: &Body) -> Result<(),
     } else {
         Err(Refusal::Faults(faults))
     }
+}
+
+/// How many items of a kind are acted on: by the plan, and because they are released.
+#[derive(Debug, Clone, Copy, Default)]
+struct Acted {
+    planned: u64,
+    released: u64,
+}
+
+impl Acted {
+    /// Counts items; `also` is sorted.
+    fn of<'a>(items: impl Iterator<Item = (Action, &'a String)>, also: &[String]) -> Self {
+        let mut acted = Self::default();
+        for (action, id) in items {
+            match action {
+                Action::Act => acted.planned += 1,
+                Action::Hold => acted.released += u64::from(also.binary_search(id).is_ok()),
+            }
+        }
+        acted
+    }
+
+    fn all(self) -> u64 {
+        self.planned + self.released
+    }
+}
+
+/// What `confirm_large` must be one of, with the reason, if the approval needs it; installs and reports come with the
+/// most that need none.
+///
+/// A large plan is confirmed with its number of reports. Where the released items alone would make it large, or do, the
+/// number has to count them, too: nobody destroys thousands of reports by a list of IDs alone.
+fn confirmation(
+    large: Option<&Large>,
+    (installs, most_installs): (Acted, u64),
+    (reports, most_reports): (Acted, u64),
+) -> Option<(Vec<u64>, String)> {
+    let is_over = |installs: u64, reports: u64| installs > most_installs || reports > most_reports;
+    let releases = installs.released + reports.released > 0;
+    let counts_all = is_over(installs.released, reports.released)
+        || (large.is_none() && releases && is_over(installs.all(), reports.all()));
+    if counts_all {
+        let (installs, reports) = (installs.all(), reports.all());
+        let why = format!(
+            "with what `also` releases it acts on {installs} installs and {reports} reports: set it to that number of reports"
+        );
+        return Some((vec![reports], why));
+    }
+    large.map(|large| {
+        let why = format!(
+            "the plan is large ({}): set it to the plan's number of reports",
+            large.reasons.join("; ")
+        );
+        (vec![large.confirm_large, reports.all()], why)
+    })
 }
 
 fn held(plan: &Plan) -> std::collections::HashSet<&str> {
@@ -296,5 +365,64 @@ fn apply(
             record.note(now, "retried", by, None);
             Ok(messages)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointers(decision: Decision, body: &str) -> Vec<String> {
+        let faults = read(decision, body.as_bytes()).err().unwrap_or_default();
+        faults.into_iter().map(|it| it.pointer).collect()
+    }
+
+    #[test]
+    fn what_is_released_counts_for_a_large_plan() {
+        let large = Large {
+            confirm_large: 1_200,
+            reasons: vec!["1200 reports, more than 1000".to_owned()],
+        };
+        let asked = |large: Option<&Large>, installs: (u64, u64), reports: (u64, u64)| {
+            let acted = |(planned, released)| Acted { planned, released };
+            let asked = confirmation(large, (acted(installs), 50), (acted(reports), 1_000));
+            asked.map(|(numbers, _)| numbers)
+        };
+        assert_eq!(asked(None, (50, 0), (1_000, 0)), None);
+        assert_eq!(asked(None, (1, 1), (2, 998)), None);
+        assert_eq!(asked(None, (1, 1), (2, 999)), Some(vec![1_001]));
+        assert_eq!(asked(None, (20, 31), (2, 0)), Some(vec![2]));
+        assert_eq!(
+            asked(Some(&large), (1, 0), (1_200, 0)),
+            Some(vec![1_200, 1_200])
+        );
+        assert_eq!(
+            asked(Some(&large), (1, 0), (1_200, 3)),
+            Some(vec![1_200, 1_203])
+        );
+        assert_eq!(
+            asked(Some(&large), (1, 0), (1_200, 5_000)),
+            Some(vec![6_200])
+        );
+        let ids = ["a", "b", "c"].map(str::to_owned);
+        let actions = [Action::Act, Action::Hold, Action::Hold];
+        let counted = Acted::of(
+            actions.into_iter().zip(&ids),
+            &[ids[0].clone(), ids[2].clone()],
+        );
+        assert_eq!((counted.planned, counted.released), (1, 1));
+    }
+
+    #[test]
+    fn a_decision_that_contradicts_itself_is_refused() {
+        let approve = |more: &str| {
+            let body = format!(r#"{{"approver":"dpo","plan_sha256":"00"{more}}}"#);
+            pointers(Decision::Approve, &body)
+        };
+        assert_eq!(approve(""), Vec::<String>::new());
+        assert_eq!(approve(r#","plan_sha256":"01""#), ["/plan_sha256"]);
+        assert_eq!(approve(r#","also":["a"],"also":[]"#), ["/also"]);
+        let cancel = r#"{"by":"dpo","reason":"wrong","reason":"right"}"#;
+        assert_eq!(pointers(Decision::Cancel, cancel), ["/reason"]);
     }
 }

@@ -1,7 +1,9 @@
 //! `intake-queue`: the same document from other systems. Its message is the one place where a message holds
 //! identifiers: it is read once, stored, and deleted by the host.
 //!
-//! A refused one becomes a refused-intake record: the reference, and faults by JSON pointer, no values.
+//! A refused one becomes a refused-intake record: the reference, and faults by JSON pointer, no values. Its name is an
+//! HMAC of the text: the host merges a message's own properties over the queue's, so the ID that comes with a message may
+//! be anything, also a person's; and the same text delivered twice meets its own record, two texts never do.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,10 +15,13 @@ use crate::domain::Fault;
 use crate::domain::document::MAX_MESSAGE_BYTES;
 use crate::work::{Error, names};
 
+/// How much of the HMAC names a refused message, in hex digits: 128 bits.
+const ID_LENGTH: usize = 32;
+
 /// A queue message that was refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refused {
-    /// The message's ID in the queue.
+    /// By which it is known again: the start of an HMAC of its text, or the ID that the queue gave to what has none.
     pub id: String,
     /// The document's reference, if it has one that is well-formed and holds no identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +36,7 @@ pub struct Refused {
 ///
 /// # Errors
 /// When stored state cannot be read or written.
-pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepted>, Error> {
+pub async fn run(cx: Context<'_>, text: &str) -> Result<Option<Accepted>, Error> {
     let taken = if text.len() > MAX_MESSAGE_BYTES {
         let detail = "the document is longer than 48 KiB; send it over HTTP";
         Err(Refusal::Faults(vec![Fault::new("", detail)]))
@@ -54,16 +59,8 @@ pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepte
             vec![Fault::new("", refusal.to_string())]
         }
     };
-    let id: String = id
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .take(64)
-        .collect();
-    let id = if id.is_empty() {
-        "unknown".to_owned()
-    } else {
-        id
-    };
+    let mut id = cx.app.fingerprint(text.as_bytes()).await?;
+    id.truncate(ID_LENGTH);
     let refused = Refused {
         reference: reference(text, &faults),
         at: cx.now(),
@@ -79,15 +76,19 @@ pub async fn run(cx: Context<'_>, text: &str, id: &str) -> Result<Option<Accepte
     Ok(None)
 }
 
-/// The reference, unless it is one of the faults.
+/// The reference, unless it is one of the faults or the document could not be read.
 fn reference(text: &str, faults: &[Fault]) -> Option<String> {
     let is_faulty = |pointer: &str| {
         faults
             .iter()
             .any(|fault| fault.pointer == pointer && !fault.detail.starts_with("a request of this"))
     };
-    // Without a readable subject nobody can tell whether the reference holds an identifier.
-    if is_faulty("/reference") || faults.iter().any(|it| it.pointer.starts_with("/subject")) {
+    // Without a readable document nothing was checked; without a readable subject nobody can tell whether the reference
+    // holds an identifier.
+    if is_faulty("")
+        || is_faulty("/reference")
+        || faults.iter().any(|it| it.pointer.starts_with("/subject"))
+    {
         return None;
     }
     let value: serde_json::Value = serde_json::from_str(text).ok()?;

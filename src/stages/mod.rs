@@ -195,9 +195,13 @@ impl From<appcenter::Error> for StageError {
             _ => error.to_string(),
         };
         match error {
-            Error::RateLimited { until } | Error::BudgetExhausted { until } => Self::Retry {
+            Error::BudgetExhausted { until } => Self::Retry {
                 reason,
                 wait: Wait::Throttled(until),
+            },
+            Error::RateLimited { until } => Self::Retry {
+                reason,
+                wait: Wait::Held(until),
             },
             Error::Unauthorized(_) | Error::Forbidden(_) => Self::person(reason),
             // Asked to come back later, but not because of the rate: it counts as a try.
@@ -313,9 +317,9 @@ pub async fn run(
 ///
 /// # Errors
 /// When its state cannot be read.
-pub fn give_up(slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
+pub fn give_up(cx: Context<'_>, slice: &mut Slice, reason: &str) -> Result<SliceEnd, StageError> {
     match slice.step {
-        Step::Configure => export_configure::give_up(slice, reason),
+        Step::Configure => export_configure::give_up(cx, slice, reason),
         Step::Block => acting::give_up::<block::BlockItem>(slice, reason),
         Step::Delete => acting::give_up::<delete::DeleteItem>(slice, reason),
         Step::Inventory | Step::Relist => inventory::give_up(slice, reason),

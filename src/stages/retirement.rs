@@ -50,7 +50,7 @@ pub(super) async fn conclude(
     let is_throttled = matches!(
         error,
         StageError::Retry {
-            wait: Wait::Throttled(_),
+            wait: Wait::Throttled(_) | Wait::Held(_),
             ..
         }
     );

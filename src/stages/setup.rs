@@ -104,7 +104,10 @@ impl AppSetup {
                 _ if self.retention_days.is_some_and(|days| days > EXPORT_REACH) => {
                     api("the app retains 90 days, of which a new export holds 28")
                 }
-                None => api("there is no export to Blob Storage"),
+                None => {
+                    let reason = self.shortfall.as_deref();
+                    api(reason.unwrap_or("there is no export to Blob Storage"))
+                }
                 Some(export) if !export.state.eq_ignore_ascii_case("enabled") => (
                     Path::Api,
                     format!("the export is {}", export.state.to_lowercase()),
@@ -223,11 +226,11 @@ pub fn retired() -> StageError {
 pub async fn load(app: &App, record: &Record) -> Result<Vec<AppSetup>, StageError> {
     let mut setups = Vec::with_capacity(record.apps.len());
     for (listed, number) in record.apps.iter().zip(0_u32..) {
-        let slice = app
+        let state = app
             .store
-            .slice(&record.id, record.run, Step::Configure, number)
+            .slice_state(record, Step::Configure, number)
             .await?;
-        let mut setup: AppSetup = slice.body()?;
+        let mut setup: AppSetup = state.body()?;
         setup.app = Some(listed.clone());
         setup.app_id = setup.app_id.or(setup.remembered_id.take());
         setups.push(setup);

@@ -14,8 +14,10 @@ pub enum Wait {
     Backoff,
     /// Longer with each try, and at least until the time that the service asked for.
     NotBefore(Timestamp),
-    /// Until there are calls again. It is no failed try.
+    /// Until our budget has calls again. It is no failed try.
     Throttled(Timestamp),
+    /// Until the service's hold is over (429). It is no failed try; only the time since it began counts.
+    Held(Timestamp),
     /// For a person to mend the token or its rights. It is no failed try; only the time since it began counts.
     Person,
 }
@@ -27,7 +29,7 @@ impl Wait {
         let weight = |wait| match wait {
             Self::Backoff => (0, None),
             Self::NotBefore(at) => (1, Some(at)),
-            Self::Throttled(until) => (2, Some(until)),
+            Self::Throttled(until) | Self::Held(until) => (2, Some(until)),
             Self::Person => (3, None),
         };
         weight(self) > weight(other)
@@ -46,7 +48,7 @@ pub fn count(
     if let Wait::Throttled(until) = wait {
         return Some(until.max(after(Duration::from_secs(1))));
     }
-    if wait != Wait::Person {
+    if !matches!(wait, Wait::Person | Wait::Held(_)) {
         state.tries = state.tries.saturating_add(1);
     }
     let since = *state.failing_since.get_or_insert(now);
@@ -57,6 +59,7 @@ pub fn count(
     Some(match wait {
         Wait::Person => after(limits.retry_longest),
         Wait::NotBefore(at) => at.max(after(limits.backoff(state.tries))),
+        Wait::Held(until) => until.max(after(Duration::from_secs(1))),
         Wait::Backoff | Wait::Throttled(_) => after(limits.backoff(state.tries)),
     })
 }
@@ -111,6 +114,32 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_answers_429_for_ever_is_held_out_for_a_day() {
+        let mut state = SliceState::default();
+        let day = 24 * 3600;
+        for now in (0..day).step_by(300) {
+            let held = Wait::Held(at(now + 300));
+            let next = count(&mut state, held, &limits(), at(now));
+            assert_eq!(next, Some(at(now + 300)));
+        }
+        assert_eq!(state.tries, 0);
+        let held = Wait::Held(at(day + 300));
+        assert_eq!(count(&mut state, held, &limits(), at(day)), None);
+        // Our own budget ends nothing, however long it takes.
+        let mut state = SliceState::default();
+        for now in (0..3 * day).step_by(900) {
+            let next = count(
+                &mut state,
+                Wait::Throttled(at(now + 900)),
+                &limits(),
+                at(now),
+            );
+            assert_eq!(next, Some(at(now + 900)));
+        }
+        assert_eq!(state, SliceState::default());
+    }
+
+    #[test]
     fn what_the_service_asks_for_wins() {
         let mut state = SliceState::default();
         let asked = Wait::NotBefore(at(120));
@@ -133,7 +162,8 @@ mod tests {
             Wait::NotBefore(at(1)),
             Wait::NotBefore(at(2)),
             Wait::Throttled(at(1)),
-            Wait::Throttled(at(2)),
+            Wait::Held(at(2)),
+            Wait::Throttled(at(3)),
             Wait::Person,
         ];
         for pair in order.windows(2) {

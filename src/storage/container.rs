@@ -288,13 +288,23 @@ impl Container {
         Listing::new(Arc::clone(&self.client), prefix)
     }
 
+    /// The first name that starts with `prefix`, in the order of names.
+    ///
+    /// # Errors
+    /// When storage cannot be reached or refuses.
+    pub async fn first_under(&self, prefix: &str) -> Result<Option<String>, Error> {
+        let found = self.list(prefix).with_page_size(1).next_page().await?;
+        Ok(found
+            .and_then(|page| page.into_iter().next())
+            .map(|entry| entry.name))
+    }
+
     /// Whether any blob's name starts with `prefix`.
     ///
     /// # Errors
     /// When storage cannot be reached or refuses.
     pub async fn exists_under(&self, prefix: &str) -> Result<bool, Error> {
-        let found = self.list(prefix).with_page_size(1).next_page().await?;
-        Ok(found.is_some())
+        Ok(self.first_under(prefix).await?.is_some())
     }
 
     /// Starts to write a blob of any length part by part.

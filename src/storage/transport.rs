@@ -17,14 +17,21 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct LazyTransport {
     client: OnceLock<reqwest::Client>,
+    /// For what is plain http (an emulator): it loads no certificates, and trusts nobody over TLS.
+    plain: OnceLock<reqwest::Client>,
 }
 
 impl LazyTransport {
-    fn client(&self) -> azure_core::Result<&reqwest::Client> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, is_plain: bool) -> azure_core::Result<&reqwest::Client> {
+        let cell = if is_plain { &self.plain } else { &self.client };
+        if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let built = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_plain {
+            builder = builder.tls_certs_only([]);
+        }
+        let built = builder
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             // A redirect would carry the signature or the token to another host.
@@ -38,14 +45,15 @@ impl LazyTransport {
             .map_err(|error| {
                 azure_core::Error::with_error(ErrorKind::Other, error, "no HTTP client")
             })?;
-        Ok(self.client.get_or_init(|| built))
+        Ok(cell.get_or_init(|| built))
     }
 }
 
 #[async_trait::async_trait]
 impl HttpClient for LazyTransport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let answer = self.client()?.execute_request(request).await?;
+        let client = self.client(request.url().scheme() == "http")?;
+        let answer = client.execute_request(request).await?;
         Ok(without_empty_range(answer))
     }
 }

@@ -30,11 +30,12 @@ struct Desk {
     written: tokio::sync::Mutex<Option<(Bin, ETag)>>,
 }
 
-/// Marks that are not written yet, in the order in which they came.
+/// Marks that are not written yet, in the order in which they came, and the answers to those that another wrote.
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
     marks: BTreeMap<u64, (u32, SliceMark)>,
+    answers: BTreeMap<u64, Arc<Bin>>,
 }
 
 /// A mark that was handed in. It is taken back when its caller gives up.
@@ -66,29 +67,40 @@ impl Desk {
         Ticket { desk: self, number }
     }
 
-    /// The mark of this ticket, if nobody wrote it, and with it all others that say that a slice is over. One that
-    /// says less takes no others along: its caller would not look whether they were the last.
-    fn taken(&self, ticket: &Ticket<'_>) -> Option<BTreeMap<u64, (u32, SliceMark)>> {
+    /// What became of this ticket's mark: the bin in which another stored it, or all marks that wait, to be stored now.
+    fn taken(&self, ticket: &Ticket<'_>) -> Result<Arc<Bin>, BTreeMap<u64, (u32, SliceMark)>> {
         let waiting = self.waiting();
-        let (slice, mark) = waiting.marks.get(&ticket.number)?;
-        if !mark.over {
-            return Some([(ticket.number, (*slice, mark.clone()))].into());
+        match waiting.answers.get(&ticket.number) {
+            Some(bin) => Ok(Arc::clone(bin)),
+            None => Err(waiting.marks.clone()),
         }
-        let over = waiting.marks.iter().filter(|(_, (_, mark))| mark.over);
-        Some(over.map(|(n, mark)| (*n, mark.clone())).collect())
+    }
+
+    /// Answers those whose marks were stored.
+    fn answer(&self, taken: &BTreeMap<u64, (u32, SliceMark)>, bin: &Arc<Bin>) {
+        let mut waiting = self.waiting();
+        for number in taken.keys() {
+            // Whoever gave up meanwhile waits for no answer.
+            if waiting.marks.remove(number).is_some() {
+                waiting.answers.insert(*number, Arc::clone(bin));
+            }
+        }
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.desk.waiting().marks.remove(&self.number);
+        let mut waiting = self.desk.waiting();
+        waiting.marks.remove(&self.number);
+        waiting.answers.remove(&self.number);
     }
 }
 
 impl Store {
     /// Changes a slice's mark in its bin, and gives the bin as it is stored then.
     ///
-    /// None when another caller of this process has stored this mark with its own: that one sees what follows from both.
+    /// Another caller of this process may have stored this mark with its own: both see what follows from both, so that
+    /// it does not depend on either whether the step goes on.
     ///
     /// # Errors
     /// When the bin cannot be read or written.
@@ -99,13 +111,14 @@ impl Store {
         step: Step,
         slice: u32,
         mark: SliceMark,
-    ) -> Result<Option<Bin>, Error> {
+    ) -> Result<Arc<Bin>, Error> {
         let name = bin_name(id, run, step, Bin::of(slice));
         let desk = self.bins.desk(&name);
         let ticket = desk.hand_in(slice, mark);
         let mut written = desk.written.lock().await;
-        let Some(taken) = desk.taken(&ticket) else {
-            return Ok(None);
+        let taken = match desk.taken(&ticket) {
+            Ok(bin) => return Ok(bin),
+            Err(taken) => taken,
         };
         for attempt in 0..TRIES {
             let known = written.take();
@@ -132,12 +145,9 @@ impl Store {
             } else if !is_fresh {
                 continue;
             }
-            let mut waiting = desk.waiting();
-            for number in taken.keys() {
-                waiting.marks.remove(number);
-            }
-            drop(waiting);
-            return Ok(Some(bin));
+            let bin = Arc::new(bin);
+            desk.answer(&taken, &bin);
+            return Ok(bin);
         }
         Err(Error::Lost { what: WHAT })
     }
@@ -223,21 +233,19 @@ mod tests {
         id: &RequestId,
         slices: std::ops::Range<u32>,
         mark: impl Fn(u32) -> SliceMark,
-    ) -> Vec<Result<Option<Bin>, Error>> {
+    ) -> Vec<Result<Arc<Bin>, Error>> {
         join_all(slices.map(|n| store.mark(id, 1, STEP, n, mark(n)))).await
     }
 
     /// How many of them were told that the bin is full.
-    fn told(answers: &[Result<Option<Bin>, Error>], slices: u32) -> usize {
-        let full = answers.iter().filter(|answer| {
-            let bin = answer.as_ref().ok().and_then(Option::as_ref);
-            bin.is_some_and(|bin| bin.sum_if_over(0, slices).is_some())
-        });
+    fn told(answers: &[Result<Arc<Bin>, Error>], slices: u32) -> usize {
+        let bins = answers.iter().filter_map(|answer| answer.as_ref().ok());
+        let full = bins.filter(|bin| bin.sum_if_over(0, slices).is_some());
         full.count()
     }
 
     #[tokio::test]
-    async fn marks_of_one_moment_share_a_write_and_one_caller_sees_the_last() -> anyhow::Result<()>
+    async fn marks_of_one_moment_share_a_write_and_its_callers_see_the_last() -> anyhow::Result<()>
     {
         let azurite = Azurite::start().await?;
         let account = azurite.account();
@@ -247,13 +255,14 @@ mod tests {
         let id = RequestId::derive("erasure", "many");
         let answers = mark_all(&store, &id, 0..100, |_| over()).await;
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(told(&answers, 100), 1);
+        // All whose marks were in the last write: whichever of them dies, another goes on.
+        assert!(told(&answers, 100) > 1);
         let begun = writes.begun.load(Ordering::SeqCst);
         assert!(begun < 10, "{begun} writes for 100 marks");
 
         // Again, by messages that came twice: nothing is written, and who asks is told again.
         let again = mark_all(&store, &id, 0..100, |_| over()).await;
-        assert!(told(&again, 100) >= 1);
+        assert_eq!(told(&again, 100), 100);
         assert_eq!(writes.begun.load(Ordering::SeqCst), begun);
 
         // One that waits is not the one that sees the last, whoever comes first.
@@ -286,8 +295,7 @@ mod tests {
             );
             let ended: Vec<_> = a.into_iter().chain(b).collect();
             assert!(ended.iter().all(Result::is_ok));
-            let expected = usize::from(begin + 20 == 120);
-            assert_eq!(told(&ended, 120), expected, "{begin}");
+            assert_eq!(told(&ended, 120) > 0, begin + 20 == 120, "{begin}");
         }
         let (bin, _etag) = one.bin(&id, 1, STEP, 0).await?;
         assert_eq!(bin.marks.len(), 120);
@@ -298,14 +306,14 @@ mod tests {
     async fn who_is_killed_takes_nobody_along() -> anyhow::Result<()> {
         let azurite = Azurite::start().await?;
         let account = azurite.account();
-        for killed in 0..3 {
+        for killed in 0..2 {
             let writes = Arc::new(Writes {
                 killed: Some(killed),
                 ..Writes::default()
             });
             let store = store(&account, &writes).await;
             let id = RequestId::derive("erasure", &format!("killed-{killed}"));
-            // The first writes by itself or with some; the others wait for it.
+            // The first writes by itself, the second with all others.
             let answers = mark_all(&store, &id, 0..40, |n| match n {
                 0..3 => waits(),
                 _ => over(),

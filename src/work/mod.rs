@@ -1,6 +1,7 @@
 //! The request's stored state: records, slices, plans, hits. Every write to the work storage goes through here.
 
 mod bins;
+mod known;
 pub mod names;
 mod readings;
 mod records;

@@ -90,6 +90,12 @@ pub fn hits(id: &RequestId, run: u32, step: Step, part: &str) -> String {
     of_step(id, run, step, &format!("hits/{part}.jsonl"))
 }
 
+/// One part of what the legacy API calls the reports of an app, by the name that the slice knows it by.
+#[must_use]
+pub fn bridges(id: &RequestId, run: u32, step: Step, part: &str) -> String {
+    of_step(id, run, step, &format!("bridges/{part}.jsonl"))
+}
+
 /// Some of the log rows that go into a run's package, sorted out by folder.
 #[must_use]
 pub fn package_rows(id: &RequestId, run: u32, part: &str) -> String {
@@ -176,10 +182,4 @@ pub fn poison_prefix(id: &RequestId) -> String {
 pub fn poison_count(id: &RequestId, run: u32, step: Step, slice: Option<u32>) -> String {
     let slice = slice.map_or_else(|| "cut".to_owned(), |slice| slice.to_string());
     format!("{}{run:03}-{}-{slice}.json", poison_prefix(id), step.name())
-}
-
-/// The same for one app and day.
-#[must_use]
-pub fn poison_count_of_day(app: &AppRef, day: Date) -> String {
-    format!("sweep/poison/days/{}/{}/{day}.json", app.owner, app.name)
 }

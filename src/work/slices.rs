@@ -46,6 +46,23 @@ pub struct SliceState {
     pub body: Value,
 }
 
+impl SliceState {
+    /// Reads the stage's own part.
+    ///
+    /// # Errors
+    /// When it is not what the stage wrote.
+    pub fn body<T: for<'de> Deserialize<'de> + Default>(&self) -> Result<T, Error> {
+        if self.body.is_null() {
+            return Ok(T::default());
+        }
+        T::deserialize(&self.body).map_err(|error| Error::Corrupt {
+            what: "a slice",
+            // Its text can quote values.
+            reason: format!("its body does not fit its step ({})", error_kind(&error)),
+        })
+    }
+}
+
 /// A slice that is being worked on.
 #[derive(Debug, Clone)]
 pub struct Slice {
@@ -68,14 +85,7 @@ impl Slice {
     /// # Errors
     /// When it is not what the stage wrote.
     pub fn body<T: for<'de> Deserialize<'de> + Default>(&self) -> Result<T, Error> {
-        if self.state.body.is_null() {
-            return Ok(T::default());
-        }
-        T::deserialize(&self.state.body).map_err(|error| Error::Corrupt {
-            what: "a slice",
-            // Its text can quote values.
-            reason: format!("its body does not fit its step ({})", error_kind(&error)),
-        })
+        self.state.body()
     }
 
     /// Sets the stage's own part; it is stored by [`Store::save_slice`].
@@ -319,7 +329,7 @@ impl Store {
         };
         let bin = Bin::of(number);
         let marks = self.mark(id, run, step, number, mark).await?;
-        let Some(sum) = marks.and_then(|marks| marks.sum_if_over(bin, root.slices)) else {
+        let Some(sum) = marks.sum_if_over(bin, root.slices) else {
             return Ok(Finished::OthersOpen);
         };
         let name = Self::step_blob(id, run, step, "root.json");

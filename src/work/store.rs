@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 use super::bins::Bins;
+use super::known::Known;
 use crate::storage::{self, Account, BlobWriter, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
@@ -69,6 +71,8 @@ pub struct Store {
     queues: Account,
     probe: Arc<dyn Probe>,
     pub(super) bins: Arc<Bins>,
+    pub(super) known: Arc<Known>,
+    is_prepared: Arc<OnceCell<()>>,
 }
 
 impl Store {
@@ -80,6 +84,8 @@ impl Store {
             queues,
             probe,
             bins: Arc::default(),
+            known: Arc::default(),
+            is_prepared: Arc::default(),
         }
     }
 
@@ -89,11 +95,17 @@ impl Store {
         &self.container
     }
 
-    /// Makes the container and every queue that is missing.
+    /// Makes the container and every queue that is missing, once in a process. Nobody but other systems sends to
+    /// `intake-queue`, and they need not be allowed to make it.
     ///
     /// # Errors
-    /// When the storage cannot be reached or refuses.
+    /// When the storage cannot be reached or refuses; then it is tried again the next time.
     pub async fn prepare(&self) -> Result<(), Error> {
+        let prepared = self.is_prepared.get_or_try_init(|| self.create_missing());
+        prepared.await.copied()
+    }
+
+    async fn create_missing(&self) -> Result<(), Error> {
         self.container.create_if_missing().await?;
         for function in Function::ALL {
             if function.trigger() == crate::workflow::stage::Trigger::Queue {
@@ -186,6 +198,22 @@ impl Store {
             Created::New(etag) => Some(etag),
             Created::Exists => None,
         })
+    }
+
+    /// Writes a blob if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn create(
+        &self,
+        name: &str,
+        what: &'static str,
+        bytes: Vec<u8>,
+        content_type: &str,
+    ) -> Result<(), Error> {
+        self.before(what)?;
+        self.container.create(name, bytes, content_type).await?;
+        self.after(what)
     }
 
     /// Writes a JSON blob if it is still the one that was read (or, without an `ETag`, if there is none).

@@ -15,6 +15,8 @@ use crate::domain::{AppRef, Document, Jurisdiction, Kind, RequestId, Subject, du
 pub const SCHEMA: u32 = 1;
 /// Most entries of the history that are kept; the first and the latest stay.
 const MAX_HISTORY: usize = 200;
+/// Most runs that are left without a report: more often a request is not run anew while its plan is carried out.
+pub(super) const MAX_LEFT: usize = 50;
 
 /// Where a request stands, as its callers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,6 +119,22 @@ pub struct PackageRef {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// A run that a retry ended while its approved plan was carried out: what its report is made of, besides its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftRun {
+    /// The run.
+    pub run: u32,
+    /// When it was left.
+    pub at: Timestamp,
+    /// Its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanRef>,
+    /// The approval.
+    pub approval: Approval,
+    /// Its steps.
+    pub steps: BTreeMap<Step, StepState>,
+}
+
 /// How far a step of the current run is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepState {
@@ -203,6 +221,9 @@ pub struct Record {
     /// The package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageRef>,
+    /// Earlier runs whose report is not written yet; it is when the request ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftRun>,
     /// Hash of the report's bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_sha256: Option<String>,
@@ -247,6 +268,7 @@ impl Record {
             plan: None,
             approval: None,
             package: None,
+            left: Vec::new(),
             report_sha256: None,
             exceptions: Vec::new(),
             history: vec![Entry {
@@ -278,6 +300,24 @@ impl Record {
             by: by.map(str::to_owned),
             reason: reason.map(str::to_owned),
         });
+    }
+
+    /// The record as a run that was left had it, ended when it was left.
+    #[must_use]
+    pub fn as_left(&self, left: &LeftRun) -> Self {
+        Self {
+            run: left.run,
+            plan: left.plan.clone(),
+            approval: Some(left.approval.clone()),
+            steps: left.steps.clone(),
+            status: Status::Cancelled,
+            step: None,
+            ended_at: Some(left.at),
+            package: None,
+            report_sha256: None,
+            exceptions: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// The held items that were released.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use appcenter_dsr::app::App;
 use appcenter_dsr::clock::SystemClock;
 use appcenter_dsr::config::Config;
-use appcenter_sim::World;
+use appcenter_sim::{Fault, FaultKind, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
@@ -87,10 +88,13 @@ fn everything() -> Vec<&'static str> {
     words
 }
 
-/// Messages that were seen in the product's queues, as they lie there.
+/// What the names of blobs are noted under.
+const NAMES: &str = "the names of blobs";
+
+/// Messages that were seen in the product's queues, as they lie there, and names of its blobs.
 type Seen = Arc<Mutex<BTreeSet<(String, String)>>>;
 
-/// Looks into every queue until it is stopped.
+/// Looks into every queue and at every blob's name until it is stopped.
 fn watch(stack: &Stack) -> anyhow::Result<(Seen, tokio::task::AbortHandle)> {
     let seen = Seen::default();
     let mut queues = Vec::new();
@@ -100,8 +104,15 @@ fn watch(stack: &Stack) -> anyhow::Result<(Seen, tokio::task::AbortHandle)> {
         }
     }
     let noted = Arc::clone(&seen);
+    let app = product(stack)?;
     let task = tokio::spawn(async move {
         loop {
+            // Names of what is there only while a request runs, too.
+            let mut listing = app.store.container().list("");
+            while let Ok(Some(page)) = listing.next_page().await {
+                let mut noted = noted.lock().expect("no panic");
+                noted.extend(page.into_iter().map(|it| (NAMES.to_owned(), it.name)));
+            }
             for (name, queue) in &queues {
                 let options = azure_storage_queue::models::QueueClientPeekMessagesOptions {
                     number_of_messages: Some(32),
@@ -122,12 +133,17 @@ fn watch(stack: &Stack) -> anyhow::Result<(Seen, tokio::task::AbortHandle)> {
     Ok((seen, task.abort_handle()))
 }
 
-/// Names and contents of the product's own blobs.
-async fn blobs(stack: &Stack) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+/// What the product sees of its storage.
+fn product(stack: &Stack) -> anyhow::Result<App> {
     let connection = stack.account.connection_string();
     let lookup = |name: &str| (name == "AzureWebJobsStorage").then(|| connection.clone());
     let config = Config::from_lookup(&lookup)?;
-    let app = appcenter_dsr::app::App::new(config, Arc::new(SystemClock))?;
+    Ok(App::new(config, Arc::new(SystemClock))?)
+}
+
+/// Names and contents of the product's own blobs.
+async fn blobs(stack: &Stack) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let app = product(stack)?;
     let container = app.store.container();
     let mut blobs = Vec::new();
     let mut listing = container.list("");
@@ -155,6 +171,53 @@ async fn answers(stack: &Stack, id: &str) -> anyhow::Result<Vec<(String, String)
     Ok(answers)
 }
 
+/// Blobs of the archive that hold her data and cannot be read: half a log, and what is gzip by its first bytes only.
+async fn spoil_archive(stack: &Stack) -> anyhow::Result<Vec<String>> {
+    let archive = stack.account.container("archive")?;
+    let day = stack.sim.clock().now().strftime("%Y/%m/%d").to_string();
+    let text = format!("{{\"userId\":\"{}\",\"Properties\":", IDENTIFIERS[0]);
+    let mut no_gzip = vec![0x1f, 0x8b, 8, 0];
+    no_gzip.extend_from_slice(text.as_bytes());
+    let mut names = Vec::new();
+    for (name, content) in [
+        ("logs.v1.data", text.into_bytes()),
+        ("crashes/00000000-0000-4000-8000-000000000001", no_gzip),
+    ] {
+        let name = format!("{day}/00/01/{name}");
+        let content = bytes::Bytes::from(content);
+        archive
+            .blob_client(&name)
+            .upload(content.into(), None)
+            .await?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Answers that send us to addresses with her data, or are cut off.
+fn spoil_answers(stack: &Stack, operations: &[&str]) {
+    let address = format!(
+        "https://example.com/{}/{INSTALL}?of={}&at={}",
+        CONTENTS[2], IDENTIFIERS[0], IDENTIFIERS[1]
+    );
+    for operation in operations {
+        let kind = match *operation {
+            "Errors_ErrorLocation" => FaultKind::Location {
+                uri: address.clone(),
+            },
+            "Errors_ErrorAttachmentLocation" => FaultKind::Location {
+                uri: format!("{} {}", IDENTIFIERS[2], CONTENTS[1]),
+            },
+            "Errors_DeleteError" => FaultKind::TruncatedBody,
+            "Errors_ErrorStackTrace" => FaultKind::TruncatedPage,
+            _ => FaultKind::Redirect {
+                to: address.clone(),
+            },
+        };
+        stack.sim.faults().add(Fault::once(operation, kind));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<()> {
     let world = World::parse(CANARIES)?;
@@ -170,6 +233,15 @@ async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<(
         .clone();
     let loud = settings().with("DSR_LOG", "debug,appcenter_dsr=trace");
     let stack = start(world, loud).await?;
+    let spoilt = spoil_archive(&stack).await?;
+    let of_an_export = [
+        "apps_get",
+        "Errors_ErrorLocation",
+        "Errors_ErrorAttachmentLocation",
+        "Errors_ErrorDownload",
+        "Errors_ErrorStackTrace",
+    ];
+    spoil_answers(&stack, &of_an_export);
     let (seen, watching) = watch(&stack)?;
     let mut texts: Vec<(String, String)> = Vec::new();
     // Refused by HTTP: nothing of it comes back.
@@ -195,6 +267,13 @@ async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<(
     let exported = wait_listed(&stack, "CANARY-2").await?;
     stack.api.wait_ended(&exported, LIMIT).await?;
     texts.extend(answers(&stack, &exported).await?);
+    // What cannot be read keeps an erasure from being complete, and her identifiers in its record.
+    for name in spoilt {
+        let archive = stack.account.container("archive")?;
+        archive.blob_client(&name).delete(None).await?;
+    }
+    let of_an_erasure = ["apps_get", "Devices_BlockLogs", "Errors_DeleteError"];
+    spoil_answers(&stack, &of_an_erasure);
     // By HTTP, decided, and again with other content.
     let id = stack.api.submit(&delete).await?;
     stack.api.wait_planned(&id, LIMIT).await?;
@@ -231,8 +310,14 @@ async fn nothing_of_the_person_is_where_it_does_not_belong() -> anyhow::Result<(
         );
     }
     let seen = seen.lock().expect("no panic").clone();
+    let of_names = |of: &str| {
+        seen.iter()
+            .any(|(what, it)| what == NAMES && it.starts_with(of))
+    };
+    assert!(of_names("work/") && of_names("open/"), "no names were seen");
     assert!(
-        seen.iter().any(|(queue, _)| queue != "intake-queue"),
+        seen.iter()
+            .any(|(queue, _)| queue != "intake-queue" && queue != NAMES),
         "nothing was watched"
     );
     for (queue, text) in seen.iter().filter(|(queue, _)| queue != "intake-queue") {

@@ -1,5 +1,5 @@
 //! Where the seeds and the service's description differ from the service as it is: a scenario for each difference that a
-//! client can meet, in `tests/scenarios/differences`. Each runs a request of the small world to its exact end.
+//! client can meet, in `tests/scenarios/differences`. Each runs a request of a small world to its exact end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::faults::SMALL;
+use crate::faults::{LOST, SMALL};
 use crate::pump::{Disturb, Pump};
 
 /// Differences of texts alone: what a parameter is called in a path, a header's case, a sentence out of place.
@@ -29,9 +29,12 @@ struct Scenario {
     /// What it shows.
     #[expect(dead_code, reason = "it is for readers of the file")]
     what: String,
-    /// The request of the small world.
+    /// The world.
+    #[serde(default)]
+    world: WorldOf,
+    /// Its request.
     request: String,
-    /// Changes of the small world's text.
+    /// Changes of the world's text.
     #[serde(default)]
     replace: Vec<[String; 2]>,
     /// Whether App Center exports already, with everything.
@@ -49,6 +52,17 @@ struct Scenario {
     fault: Vec<Fault>,
     #[serde(default)]
     expect: Expect,
+}
+
+/// A world of the scenarios.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WorldOf {
+    /// One app, two days, a person who is not known by install.
+    #[default]
+    Small,
+    /// Its archive does not tell the reports' IDs.
+    Lost,
 }
 
 fn yes() -> bool {
@@ -107,7 +121,11 @@ fn scenarios() -> Vec<(String, Scenario)> {
 }
 
 async fn start(scenario: &Scenario) -> anyhow::Result<Pump> {
-    let mut text = SMALL.to_owned();
+    let mut text = match scenario.world {
+        WorldOf::Small => SMALL,
+        WorldOf::Lost => LOST,
+    }
+    .to_owned();
     for [from, to] in &scenario.replace {
         ensure!(text.contains(from.as_str()), "the world has no `{from}`");
         text = text.replace(from, to);
@@ -166,7 +184,7 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
     let (request, released) = pump.asked(&scenario.request);
     let disturb = Disturb::nothing();
     let ran = pump.run_ticking(&request.document, &released, &disturb);
-    let record = ran.await?;
+    let record = Box::pin(ran).await?;
     let audit = pump.sim.audit();
     let differences = stack::audit::differences(&audit, [&request]);
     ensure!(differences.is_empty(), "{differences:#?}\n{record:#?}");

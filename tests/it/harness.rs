@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// Accounts that one emulator is used for: it becomes slower with all that was ever stored in it.
-const ACCOUNTS: usize = 30;
+const ACCOUNTS: usize = 100;
 /// Emulators at once. Each is busy on one core at most, and most of what the tests wait for.
 const EMULATORS: usize = 2;
 

@@ -7,6 +7,7 @@ use appcenter_dsr::workflow::{Record, Status};
 use futures::StreamExt as _;
 
 use crate::faults::world;
+use crate::paths::without_current;
 use crate::pump::{Disturb, KillAt, Place, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
@@ -195,6 +196,52 @@ async fn an_erasure_by_api_killed_at_every_write() -> anyhow::Result<()> {
     let ends = Status::CompletedWithExceptions;
     // The rest is as it is with an archive.
     killed_everywhere("delete", Source::Api, ends, (3 * STRIDE, API_STEPS)).await
+}
+
+/// Also where the ID of a report does not tell the day under which its document lies.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_whose_document_is_stored_is_not_asked_for_again() -> anyhow::Result<()> {
+    for with_bridges in [true, false] {
+        let options = || appcenter_sim::Options {
+            quirks: appcenter_sim::Quirks {
+                legacy_bridges: with_bridges,
+                ..appcenter_sim::Quirks::default()
+            },
+            ..appcenter_sim::Options::default()
+        };
+        let mut places = Vec::new();
+        // Undisturbed, then killed between each document and its mark.
+        for _ in 0..2 {
+            let mut pump = Pump::start_with(world(SMALL)?, options()).await?;
+            without_current(&pump);
+            pump.set("SLICE_ITEMS", "1");
+            let disturb = Disturb {
+                deliveries: 1,
+                probe: KillAt::each(std::mem::take(&mut places)),
+            };
+            let (request, released) = pump.asked("export");
+            pump.run_with(&request.document, &released, &disturb)
+                .await?;
+            let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+            for call in pump.sim.audit().calls {
+                if call.operation_id == "crashes_get" {
+                    *asked.entry(call.path).or_default() += 1;
+                }
+            }
+            assert_eq!(asked.len(), 4, "{asked:?}");
+            assert!(asked.values().all(|times| *times == 1), "{asked:?}");
+            let writes = disturb.probe.names();
+            let documents = writes.iter().enumerate().filter(|(nth, write)| {
+                let next = writes.get(nth + 1);
+                write.starts_with("gather")
+                    && write.ends_with("collected data")
+                    && next.is_some_and(|next| !next.ends_with("collected data"))
+            });
+            places = documents.map(|(nth, _)| (nth, true)).take(1).collect();
+            assert!(!places.is_empty(), "{writes:?}");
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,3 +19,4 @@ mod shared_archive;
 mod sweep;
 mod test_data;
 mod tidy;
+mod timer_kills;

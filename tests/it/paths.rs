@@ -48,16 +48,21 @@ async fn start(way: Way, world: World) -> anyhow::Result<Pump> {
     }
     let pump = Pump::start_without_export(world).await?;
     if way == Way::Legacy {
-        for operation in CURRENT {
-            pump.sim.faults().add(Fault {
-                operation: Some(operation.to_owned()),
-                skip: 0,
-                count: usize::MAX,
-                kind: FaultKind::Status { status: 404 },
-            });
-        }
+        without_current(&pump);
     }
     Ok(pump)
+}
+
+/// Takes the current API of crashes and errors away.
+pub(crate) fn without_current(pump: &Pump) {
+    for operation in CURRENT {
+        pump.sim.faults().add(Fault {
+            operation: Some(operation.to_owned()),
+            skip: 0,
+            count: usize::MAX,
+            kind: FaultKind::Status { status: 404 },
+        });
+    }
 }
 
 async fn plan(pump: &Pump, record: &Record) -> anyhow::Result<Plan> {

@@ -493,8 +493,17 @@ impl Pump {
 
     /// A request's report.
     pub(crate) async fn report(&self, record: &Record) -> anyhow::Result<Value> {
-        let app = self.observer()?;
-        let bytes = stages::requests::report(Context::new(app), &record.id, "json").await?;
+        self.report_of_run(record, None).await
+    }
+
+    /// The report of one run of a request.
+    pub(crate) async fn report_of_run(
+        &self,
+        record: &Record,
+        run: Option<u32>,
+    ) -> anyhow::Result<Value> {
+        let cx = Context::new(self.observer()?);
+        let bytes = stages::requests::report(cx, &record.id, run, "json").await?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
-use appcenter_dsr::stages::{Context, intake, sweep};
+use appcenter_dsr::stages::{Context, blob_search, intake, intake_queue, setup, sweep};
 use appcenter_dsr::workflow::{Event, Message, Record, Status, Step};
 use appcenter_sim::{ExpectedRequest, World};
 use serde_json::Value;
@@ -108,6 +109,58 @@ async fn poison_is_sent_again_three_times_then_given_up() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Drives a request until it searches, and gives one of the days that it waits for; that day's message is not worked on.
+async fn searching(pump: &Pump, document: &Value) -> anyhow::Result<(RequestId, Message)> {
+    let disturb = Disturb::nothing();
+    let id = submitted(pump, document).await?;
+    let mut app = std::sync::Arc::new(pump.app(disturb.probe.clone())?);
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while std::time::Instant::now() < end {
+        for (_, queue) in &pump.queues {
+            pump.work_on(&mut app, queue, &disturb).await?;
+            // The search is cut, and its days have been sent.
+            if let Some(root) = app.store.root(&id, 1, Step::Find).await? {
+                let memo: blob_search::Memo = serde_json::from_value(root.memo)?;
+                let (of, day) = memo.keys().next().expect("there is data");
+                return Ok((id, Message::day(&of, day)));
+            }
+        }
+    }
+    anyhow::bail!("it does not come to search")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_of_a_day_is_counted_for_each_who_waits() -> anyhow::Result<()> {
+    let (pump, known) = start("known").await?;
+    let export = pump.sim.world(|world| world.request("export").cloned());
+    let poison = async |message: &Message| {
+        send(&pump, "blob-search-poison", &message.text()).await?;
+        let app = pump.app(Disturb::nothing().probe)?;
+        let cx = Context::new(&app);
+        let swept = sweep::run(cx).await?;
+        let found = (swept.messages.len(), swept.give_up.len());
+        dispatch::after_sweep(cx, swept).await?;
+        anyhow::Ok(found)
+    };
+    let (id, message) = searching(&pump, &known.document).await?;
+    for _ in 0..3 {
+        assert_eq!(poison(&message).await?, (1, 0));
+    }
+    let record = pump.drive(&id, &Disturb::nothing()).await?;
+    assert_eq!(record.status, Status::AwaitingApproval);
+    assert_eq!(poison(&message).await?, (0, 0), "nobody waits for it");
+    let document = export.expect("the world has it").document;
+    let (id, message) = searching(&pump, &document).await?;
+    for _ in 0..3 {
+        assert_eq!(poison(&message).await?, (1, 0));
+    }
+    assert_eq!(poison(&message).await?, (0, 1));
+    let record = pump.drive(&id, &Disturb::nothing()).await?;
+    let why = record.exceptions.join("\n");
+    assert!(why.contains("failed again and again"), "{why}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_that_works_the_second_time_changes_nothing() -> anyhow::Result<()> {
     let (pump, request) = start("known").await?;
@@ -128,9 +181,12 @@ async fn poison_that_works_the_second_time_changes_nothing() -> anyhow::Result<(
 async fn poison_that_cannot_be_read_becomes_a_refused_record() -> anyhow::Result<()> {
     let (pump, _) = start("known").await?;
     let app = pump.app(Disturb::nothing().probe)?;
-    app.store.prepare().await?;
     send(&pump, "delete-poison", "ana@example.com is no message").await?;
+    let intake = pump.account.queue("intake-queue")?;
+    assert!(intake.get_properties(None).await.is_err());
     assert_eq!(sweep_once(&pump).await?, 0);
+    // We never send to it, other systems do.
+    intake.get_properties(None).await?;
     let refused = pump.blobs("refused/").await?;
     assert_eq!(refused.len(), 1);
     let stored = app.store.container().read(&refused[0], 64 * 1024).await?;
@@ -141,14 +197,38 @@ async fn poison_that_cannot_be_read_becomes_a_refused_record() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_due_date_that_comes_near_changes_nothing() -> anyhow::Result<()> {
+async fn a_due_date_that_comes_near_is_said_and_changes_nothing() -> anyhow::Result<()> {
     let (pump, request) = start("known").await?;
-    let id = submitted(&pump, &request.document).await?;
+    let mut document = request.document.clone();
+    document["jurisdiction"] = "us-ca".into();
+    let id = submitted(&pump, &document).await?;
     let before = pump.drive(&id, &Disturb::nothing()).await?;
-    for days in [25, 10] {
-        pump.clock.advance(DAY * days);
-        assert_eq!(sweep_once(&pump).await?, 0);
+    // An orphan's mark beside it stays for an hour: its record may be about to be stored.
+    let orphan = "open/00000000000000000000000000000000";
+    let app = pump.app(Disturb::nothing().probe)?;
+    let store = &app.store;
+    store
+        .put(orphan, "a mark", b"{}".to_vec(), "application/json")
+        .await?;
+    let mut passed = 0;
+    // Days since it was received; it is due after 45.
+    for (days, left) in [
+        (0, None),
+        (37, None),
+        (38, Some(7)),
+        (45, Some(0)),
+        (50, Some(-5)),
+    ] {
+        pump.clock.advance(DAY * (days - passed));
+        passed = days;
+        let app = pump.app(Disturb::nothing().probe)?;
+        let swept = sweep::run(Context::new(&app)).await?;
+        let expected: Vec<_> = left.map(|left| (id.clone(), left)).into_iter().collect();
+        assert_eq!(swept.due_soon, expected, "after {days} days");
+        assert!(swept.messages.is_empty() && swept.start.is_empty() && swept.give_up.is_empty());
         assert_eq!(pump.record(&id).await?, before, "{days}");
+        let is_marked = pump.blobs("open/").await?.iter().any(|it| it == orphan);
+        assert_eq!(is_marked, days == 0, "after {days} days");
     }
     Ok(())
 }
@@ -206,21 +286,30 @@ async fn copies_of_ours_are_kept_as_long_as_said() -> anyhow::Result<()> {
             "application/json",
         )
         .await?;
-    let prefixes = ["packages/", "collected/", "plans/", "reports/", "records/"];
+    let refused = intake_queue::run(Context::new(&app), "no document").await?;
+    assert!(refused.is_none());
+    let prefixes = [
+        "packages/",
+        "collected/",
+        "plans/",
+        "reports/",
+        "records/",
+        "refused/",
+    ];
     let mut kept = Vec::new();
     // Days since the end, and what is kept then.
     for (days, expected) in [
-        (6, [true, true, true, true, true]),
-        (8, [true, false, true, true, true]),
-        (29, [true, false, true, true, true]),
-        (31, [false, false, false, true, true]),
-        (700, [false, false, false, true, true]),
-        (740, [false, false, false, false, false]),
+        (6, [true, true, true, true, true, true]),
+        (8, [true, false, true, true, true, true]),
+        (29, [true, false, true, true, true, true]),
+        (31, [false, false, false, true, true, true]),
+        (700, [false, false, false, true, true, true]),
+        (740, [false, false, false, false, false, false]),
     ] {
         let passed = kept.last().map_or(0, |(days, _)| *days);
         pump.clock.advance(DAY * (days - passed));
         sweep_once(&pump).await?;
-        let mut now = [false; 5];
+        let mut now = [false; 6];
         for (is_kept, prefix) in now.iter_mut().zip(prefixes) {
             *is_kept = !pump.blobs(prefix).await?.is_empty();
         }
@@ -262,14 +351,24 @@ async fn an_open_request_keeps_what_was_collected() -> anyhow::Result<()> {
     let id = pump.submit(&known.document, &disturb).await?;
     let record = pump.drive(&id, &disturb).await?;
     assert_eq!(record.status, Status::AwaitingApproval);
+    let app = pump.app(Disturb::nothing().probe)?;
+    let cx = Context::new(&app);
+    // As on the API path: listed, and never fetched.
+    let known = setup::recall(cx, &record.apps[0]).await?.app_id;
+    let table = setup::ledger_id(&known.context("the app's ID is remembered")?)?;
+    let listed = "1000000001u/2518291138564839999-00000000-0000-4000-8000-000000000001".parse()?;
+    app.ledger.insert(table, &[listed]).await?;
     pump.clock.advance(DAY * 20);
     sweep_once(&pump).await?;
     assert!(!pump.blobs("collected/").await?.is_empty());
-    let app = pump.app(Disturb::nothing().probe)?;
-    let cx = Context::new(&app);
+    assert_eq!(app.ledger.counts(table).await?.total, 1);
     dispatch::advance(cx, &id, record.run, Event::Rejected).await?;
+    // Nothing that was fetched is left: the rows go all the same.
+    app.store
+        .delete_under("collected/", "collected data")
+        .await?;
     pump.clock.advance(DAY * 8);
     sweep_once(&pump).await?;
-    assert!(pump.blobs("collected/").await?.is_empty());
+    assert_eq!(app.ledger.counts(table).await?.total, 0);
     Ok(())
 }

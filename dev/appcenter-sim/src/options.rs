@@ -104,6 +104,8 @@ pub struct Quirks {
     pub backfill_days: i64,
     /// Parts of the Test export come as lists of all their objects; the API description says one object.
     pub test_lists: bool,
+    /// Legacy objects name what the current API calls them.
+    pub legacy_bridges: bool,
 }
 
 impl Default for Quirks {
@@ -117,6 +119,7 @@ impl Default for Quirks {
             pending_ticks: 1,
             backfill_days: 28,
             test_lists: false,
+            legacy_bridges: true,
         }
     }
 }

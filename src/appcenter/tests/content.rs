@@ -2,6 +2,7 @@
 
 use super::{Exchange, app, error_id, group, json, status};
 use crate::appcenter::{Error, PathId, RawSource};
+use crate::domain::AppRef;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -218,6 +219,32 @@ async fn session_logs_are_found_on_any_of_their_paths_and_it_is_remembered() {
     assert!(lines[0].ends_with("/sessionLogs"));
     assert!(lines[1].contains("/errors/") && lines[1].ends_with("/session_logs"));
     assert!(lines[2].contains("/crashes/") && lines[2].ends_with("/session_logs"));
+}
+
+#[tokio::test]
+async fn what_one_app_answers_says_nothing_of_another_or_of_the_crash_api() {
+    let exchange = Exchange::start([
+        json(200, LOGS),
+        // Another app, which only the crash API serves.
+        status(404),
+        status(404),
+        json(200, LOGS),
+        // A report of the first app by what the crash API calls it.
+        json(200, LOGS),
+    ])
+    .await;
+    let client = exchange.client();
+    let other = AppRef::new("contoso", "old").expect("valid");
+    for app in [app(), other] {
+        let logs = client.session_logs(&app, &error_id(), None).await;
+        logs.expect("logs");
+    }
+    let logs = client.all_crash_session_logs(&app(), &error_id()).await;
+    logs.expect("logs");
+    let lines = exchange.lines();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[3].contains("/crashes/") && lines[3].ends_with("/session_logs"));
+    assert!(lines[4].contains("/crashes/") && lines[4].ends_with("/session_logs"));
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ fn id() -> PathId {
 fn own_account() -> ExportTarget {
     ExportTarget {
         storage: ExportStorage::ConnectionString("canary-key".into()),
-        with_app_id: true,
-        backfill: true,
+        with_app_id: Some(true),
+        backfill: Some(true),
     }
 }
 
@@ -37,6 +37,7 @@ async fn configurations_as_they_were_seen() {
     assert_eq!(all[0].missing_entities(), ["errors"]);
     assert_eq!(all[0].is_with_app_id(), Some(false));
     assert_eq!(all[0].kind(), Some("blob_storage_linked_subscription"));
+    assert_eq!(all[0].subscription_id(), Some("2a3b"));
     assert_eq!(
         all[0].resource_name.as_deref(),
         Some("ex005f0a5ce8e08f7fb33898")
@@ -64,8 +65,8 @@ async fn bodies_say_type_entities_and_format() {
         storage: ExportStorage::LinkedSubscription {
             subscription_id: uuid::Uuid::from_u128(7),
         },
-        with_app_id: false,
-        backfill: false,
+        with_app_id: None,
+        backfill: None,
     };
     let updated = client
         .update_export_configuration(&app(), &id(), &linked)
@@ -90,6 +91,8 @@ async fn bodies_say_type_entities_and_format() {
         body(1)["subscription_id"],
         "00000000-0000-0000-0000-000000000007"
     );
+    let untold = ["blob_path_format_kind", "backfill"];
+    assert!(untold.iter().all(|field| body(1).get(field).is_none()));
     assert_eq!(asked[2].body, "{}");
     let base = "/v0.1/apps/contoso/shop-android/export_configurations";
     assert_eq!(

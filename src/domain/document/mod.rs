@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::domain::fields::{Fault, Faults, schema_words};
 use crate::domain::subject::Subject;
-use crate::domain::{AppRef, InstallId};
+use crate::domain::{AppRef, InstallId, strict};
 
 /// Largest document that arrives over HTTP, in bytes.
 pub const MAX_HTTP_BYTES: usize = 256 * 1024;
@@ -121,7 +121,8 @@ impl Document {
     /// # Errors
     /// All faults, each with a JSON pointer and no value.
     pub fn parse(bytes: &[u8], now: Timestamp) -> Result<Self, Vec<Fault>> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let mut faults = Faults::default();
+        let value = strict::read(bytes, &mut faults).map_err(|error| {
             vec![Fault::new(
                 "",
                 format!(
@@ -131,7 +132,6 @@ impl Document {
                 ),
             )]
         })?;
-        let mut faults = Faults::default();
         let document = read(&value, now, &mut faults);
         match (document, faults.into_vec()) {
             (Some(document), faults) if faults.is_empty() => Ok(document),

@@ -159,3 +159,22 @@ proptest::proptest! {
         drop(Document::parse(&bytes, now()));
     }
 }
+
+#[test]
+fn a_document_that_contradicts_itself_is_refused() {
+    let valid = valid().to_string();
+    let inner = valid.strip_suffix('}').expect("an object");
+    for (more, pointer) in [
+        (r#""kind":"export""#, "/kind"),
+        (r#""subject":{"user_ids":["u-20417"]}"#, "/subject"),
+        (
+            r#""window":{"from":"2026-11-01","to":"2026-11-02","to":"2026-11-03"}"#,
+            "/window/to",
+        ),
+    ] {
+        let text = format!("{inner},{more}}}");
+        let faults = Document::parse(text.as_bytes(), now()).expect_err("it is refused");
+        let pointers: Vec<_> = faults.into_iter().map(|it| it.pointer).collect();
+        assert_eq!(pointers, [pointer]);
+    }
+}

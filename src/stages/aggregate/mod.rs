@@ -15,7 +15,7 @@ use super::{Context, Outcome, StageError};
 use crate::domain::Kind;
 use crate::package::LeftOut;
 use crate::report::{self, Arrived, ArrivedItem, Inputs, Report, SetupException};
-use crate::work::{Slice, SliceEnd, names};
+use crate::work::{Error, Slice, SliceEnd, names};
 use crate::workflow::record::PackageRef;
 use crate::workflow::{Event, Record, Step};
 
@@ -64,22 +64,7 @@ pub(super) async fn run(
 /// # Errors
 /// When stored state cannot be read or written.
 pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
-    let (plan, _bytes) = read_plan(cx, record).await?;
-    let outcomes = outcomes::load(cx, record).await?;
-    let rows = rows::survey(cx, record, &plan).await?;
-    let setup = exceptions(cx, record).await?;
-    let report = Report::compose(Inputs {
-        record,
-        plan: Some(&plan),
-        outcomes: &outcomes.items,
-        arrived: &Arrived::default(),
-        setup: &setup,
-        unavailable: &missing_tests(&outcomes).into_list(),
-        log_copies: &rows.copies,
-        last_row: rows.last,
-        package: None,
-        concluded_at: record.ended_at.unwrap_or_else(|| cx.now()),
-    });
+    let report = compose_ended(cx, record).await?;
     let hash = sha256(&store_report(cx, record, &report).await?);
     let update = cx.app.store.update_record(&record.id, |stored| {
         if stored.run != record.run || !stored.status.is_ended() {
@@ -90,6 +75,62 @@ pub async fn report_ended(cx: Context<'_>, record: &Record) -> Result<(), StageE
     });
     update.await?;
     Ok(())
+}
+
+/// Reports what was done by the runs that a retry ended while their plan was carried out.
+///
+/// It comes from their work, which is removed with that of the run which ends. Until then their calls in flight have
+/// time to be noted.
+/// A report that is there stays: it was made of the same work, which may be gone meanwhile.
+///
+/// # Errors
+/// When stored state cannot be read or written.
+pub async fn report_left(cx: Context<'_>, record: &Record) -> Result<(), StageError> {
+    let store = &cx.app.store;
+    for left in &record.left {
+        let of_run = record.as_left(left);
+        let report = match compose_ended(cx, &of_run).await {
+            Ok(report) => report,
+            Err(error @ StageError::Work(Error::Storage(_) | Error::Killed)) => return Err(error),
+            Err(error) => {
+                tracing::error!(request = %record.id, run = left.run, "no report of what was done: {error}");
+                continue;
+            }
+        };
+        let (_bytes, forms) = forms(&report)?;
+        for (extension, content, kind) in forms {
+            let name = names::report(&record.id, left.run, extension);
+            store.create(&name, "the report", content, kind).await?;
+        }
+    }
+    let update = store.update_record(&record.id, |stored| {
+        if stored.run != record.run || stored.left.is_empty() {
+            return Err(());
+        }
+        stored.left.clear();
+        Ok(())
+    });
+    update.await?;
+    Ok(())
+}
+
+async fn compose_ended(cx: Context<'_>, record: &Record) -> Result<Report, StageError> {
+    let (plan, _bytes) = read_plan(cx, record).await?;
+    let outcomes = outcomes::load(cx, record).await?;
+    let rows = rows::survey(cx, record, &plan).await?;
+    let setup = exceptions(cx, record).await?;
+    Ok(Report::compose(Inputs {
+        record,
+        plan: Some(&plan),
+        outcomes: &outcomes.items,
+        arrived: &Arrived::default(),
+        setup: &setup,
+        unavailable: &missing_tests(&outcomes).into_list(),
+        log_copies: &rows.copies,
+        last_row: rows.last,
+        package: None,
+        concluded_at: record.ended_at.unwrap_or_else(|| cx.now()),
+    }))
 }
 
 /// When this step began: the same each time it is run, so that a second run stores the same bytes.
@@ -129,18 +170,28 @@ pub async fn store_report(
     record: &Record,
     report: &Report,
 ) -> Result<Vec<u8>, StageError> {
-    let bytes = serde_json::to_vec_pretty(report)
-        .map_err(|_error| StageError::permanent("the report cannot be written as JSON"))?;
-    let markdown = report::to_markdown(report).into_bytes();
+    let (bytes, forms) = forms(report)?;
     let store = &cx.app.store;
-    for (extension, content, kind) in [
-        ("json", bytes.clone(), "application/json"),
-        ("md", markdown, "text/markdown; charset=utf-8"),
-    ] {
+    for (extension, content, kind) in forms {
         let name = names::report(&record.id, record.run, extension);
         store.put(&name, "the report", content, kind).await?;
     }
     Ok(bytes)
+}
+
+/// A form of a report: its extension, its bytes, their type.
+type Written = (&'static str, Vec<u8>, &'static str);
+
+/// A report in both forms, after the bytes of the JSON.
+fn forms(report: &Report) -> Result<(Vec<u8>, [Written; 2]), StageError> {
+    let bytes = serde_json::to_vec_pretty(report)
+        .map_err(|_error| StageError::permanent("the report cannot be written as JSON"))?;
+    let markdown = report::to_markdown(report).into_bytes();
+    let json = ("json", bytes.clone(), "application/json");
+    Ok((
+        bytes,
+        [json, ("md", markdown, "text/markdown; charset=utf-8")],
+    ))
 }
 
 async fn arrived(cx: Context<'_>, record: &Record) -> Result<Arrived, StageError> {

@@ -36,7 +36,7 @@ pub(super) async fn load(cx: Context<'_>, record: &Record) -> Result<Outcomes, S
     each(cx, record, Step::Block, |work: Work<BlockItem>| {
         let outcome = match work.fate {
             Some(Fate::Done | Fate::AlreadyGone) => Outcome::Blocked,
-            other => undone(other),
+            other => undone(other, work.attempted),
         };
         all.items.insert(work.item.id, outcome.into());
     })
@@ -45,7 +45,7 @@ pub(super) async fn load(cx: Context<'_>, record: &Record) -> Result<Outcomes, S
         let outcome = match work.fate {
             Some(Fate::Done) => Outcome::Deleted,
             Some(Fate::AlreadyGone) => Outcome::AlreadyGone,
-            other => undone(other),
+            other => undone(other, work.attempted),
         };
         all.items.insert(work.item.id, outcome.into());
     })
@@ -77,11 +77,14 @@ pub(super) async fn load(cx: Context<'_>, record: &Record) -> Result<Outcomes, S
     Ok(all)
 }
 
-fn undone(fate: Option<Fate>) -> Outcome {
+fn undone(fate: Option<Fate>, attempted: bool) -> Outcome {
     match fate {
         Some(Fate::Failed(reason)) => Outcome::Failed { reason },
+        _ if attempted => Outcome::Failed {
+            reason: "the run was ended while it was tried: App Center may have done it".to_owned(),
+        },
         _ => Outcome::NotAttempted {
-            reason: "its slice ended before it".to_owned(),
+            reason: "the run was ended before its turn".to_owned(),
         },
     }
 }

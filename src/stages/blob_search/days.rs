@@ -1,20 +1,15 @@
-//! Which days of the archive have data, found by asking for prefixes: its cost depends on the days, not on the blobs.
+//! Which days of each app have data, and where it lies.
 
-use futures::StreamExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
+use super::folders;
 use crate::domain::AppRef;
 use crate::stages::setup::AppSetup;
 use crate::stages::{Context, StageError};
-use crate::storage::Container;
+use crate::storage::{self, Container};
 use crate::work::{Error, names};
-
-/// App Center opened in 2015; no archive is older.
-const FIRST_YEAR: i16 = 2015;
-/// Prefixes that are asked for at once.
-const PARALLEL: usize = 16;
 
 /// The days of one app, as spans of consecutive days.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -121,7 +116,8 @@ pub(super) fn sources(app: &AppRef, app_id: &str, day: Date) -> [Source; 3] {
 /// Finds the days with data of every app whose ID is known.
 pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Memo, StageError> {
     let archive = &cx.app.archive;
-    let without_id = folders(cx, archive, "").await?;
+    let of_archive = |error| StageError::archive(&error);
+    let without_id = days_under(cx, archive, "").await.map_err(of_archive)?;
     let mut apps = Vec::with_capacity(setups.len());
     for setup in setups {
         let mut days = AppDays {
@@ -130,13 +126,12 @@ pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Mem
             spans: Vec::new(),
         };
         if let (Some(app), Some(app_id)) = (&setup.app, &setup.app_id) {
-            let mut found = folders(cx, archive, &format!("{app_id}/")).await?;
+            let found = days_under(cx, archive, &format!("{app_id}/")).await;
+            let mut found = found.map_err(of_archive)?;
             found.extend(&without_id);
-            let collected = names::collected_prefix(app);
-            let ours = cx.app.store.container();
-            if ours.exists_under(&collected).await.map_err(Error::from)? {
-                found.extend(folders(cx, ours, &collected).await?);
-            }
+            let (ours, collected) = (cx.app.store.container(), names::collected_prefix(app));
+            let collected = days_under(cx, ours, &collected).await;
+            found.extend(collected.map_err(Error::from)?);
             found.sort_unstable();
             found.dedup();
             days.spans = spans(&found);
@@ -157,60 +152,15 @@ fn spans(days: &[Date]) -> Vec<(Date, Date)> {
     spans
 }
 
-/// The days that have a folder with data under a prefix: asked for by year, then month, then day.
-async fn folders(
+/// The days that have a folder with data under a prefix of a container.
+async fn days_under(
     cx: Context<'_>,
     container: &Container,
     under: &str,
-) -> Result<Vec<Date>, StageError> {
+) -> Result<Vec<Date>, storage::Error> {
     let this_year = cx.now().to_zoned(jiff::tz::TimeZone::UTC).year();
-    let years = existing(
-        container,
-        (FIRST_YEAR..=this_year + 1).map(|year| (format!("{under}{year:04}/"), (year, 0, 0))),
-    )
-    .await?;
-    let months = existing(
-        container,
-        years.into_iter().flat_map(|(prefix, (year, _, _))| {
-            (1..=12_i8).map(move |month| (format!("{prefix}{month:02}/"), (year, month, 0)))
-        }),
-    )
-    .await?;
-    let days = existing(
-        container,
-        months.into_iter().flat_map(|(prefix, (year, month, _))| {
-            (1..=31_i8).map(move |day| (format!("{prefix}{day:02}/"), (year, month, day)))
-        }),
-    )
-    .await?;
-    let mut dates: Vec<Date> = days
-        .into_iter()
-        .filter_map(|(_, (year, month, day))| Date::new(year, month, day).ok())
-        .collect();
-    dates.sort_unstable();
-    Ok(dates)
-}
-
-type Prefix = (String, (i16, i8, i8));
-
-async fn existing(
-    container: &Container,
-    prefixes: impl Iterator<Item = Prefix>,
-) -> Result<Vec<Prefix>, StageError> {
-    let asked = prefixes
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|prefix| async move {
-            let exists = container.exists_under(&prefix.0).await;
-            exists.map(|exists| exists.then_some(prefix))
-        });
-    let mut answers = futures::stream::iter(asked).buffer_unordered(PARALLEL);
-    let mut found = Vec::new();
-    while let Some(answer) = answers.next().await {
-        found.extend(answer.map_err(|error| StageError::archive(&error))?);
-    }
-    found.sort_unstable();
-    Ok(found)
+    let first_under = |prefix: String| async move { container.first_under(&prefix).await };
+    folders::folders(first_under, under, this_year + 1).await
 }
 
 #[cfg(test)]

@@ -4,14 +4,22 @@
 //! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next.
 
 mod days;
+mod failure;
+mod folders;
 mod marks;
 mod needles;
 mod pass;
+mod progress;
+mod reading;
 mod scan;
+mod seat;
+#[cfg(test)]
+mod tests;
 
 pub use days::{AppDays, Memo};
+pub use failure::{count_failure, waiting_slices};
 pub use needles::{Needles, load as load_needles};
-pub use pass::{DayPass, count_failure, search_day, waiting_slices};
+pub use pass::{DayPass, search_day};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +27,7 @@ use std::collections::BTreeMap;
 
 use super::{Context, CutOutcome, StageError, setup};
 use crate::domain::plan::Unreadable;
+use crate::storage::ETag;
 use crate::work::{Cut, Slice, SliceEnd, SliceInput};
 use crate::workflow::{Record, Step};
 
@@ -31,6 +40,9 @@ pub struct DayResult {
     /// The last blob that is done, if the day is not.
     #[serde(default)]
     pub resume_after: Option<String>,
+    /// How far the next blob is taken, if a pass saved itself within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// Blobs of hits, by name. Names are never used twice: a pass that lost its slice to another writes nothing that the
     /// other counts on.
     #[serde(default)]
@@ -70,6 +82,25 @@ pub struct DayResult {
     pub failed: Option<String>,
 }
 
+/// How far a blob is taken whose end no pass has seen yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// Which, by its place in the day's order.
+    pub place: String,
+    /// Its version. Of another one nothing counts that was taken before.
+    pub etag: ETag,
+    /// What was found in the records before this one is taken.
+    pub record: u64,
+    /// How many of the parts are of blobs before it.
+    pub parts: usize,
+    /// How many of the hits are.
+    pub hits: u64,
+    /// How many of the hits of other apps are.
+    pub foreign: u64,
+    /// Passes whose time was over before its end.
+    pub tries: u32,
+}
+
 impl DayResult {
     /// Reports of the app. Where apps may share a folder, a report counts by its own word or by its row's; one of which
     /// nothing tells the app is of none.
@@ -92,12 +123,8 @@ pub(super) async fn cut(
     let memo = match step {
         // What the first pass found is looked up in the same days that it searched.
         Step::Link | Step::Widen => {
-            let root = cx
-                .app
-                .store
-                .root(&record.id, record.run, Step::Find)
-                .await?;
-            let memo = root.map(|root| serde_json::from_value(root.memo).unwrap_or_default());
+            let root = cx.app.store.cut_of(record, Step::Find).await?;
+            let memo = root.map(|root| Memo::deserialize(&root.memo).unwrap_or_default());
             memo.ok_or_else(|| StageError::permanent("the first pass was not stored"))?
         }
         _ => days::discover(cx, &setups).await?,

@@ -1,8 +1,9 @@
-//! One blob through the engine, off the async threads: chunks in, hits of each request out.
+//! One blob through the engine, off the async threads: chunks in, hits of each request out, in batches.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -10,20 +11,24 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::needles::Needles;
-use crate::app::App;
 use crate::domain::ErrorId;
 use crate::domain::hit::{Hit, Stream};
 use crate::search::facts::{Facts, ids_in_name};
-use crate::search::{Match, Options, Searcher, Sink, Summary};
-use crate::storage;
+use crate::search::{Match, NotSearched, Options, Searcher, Sink};
+use crate::storage::{self, ETag};
 
-/// Chunks that wait between the download and the scan.
-const CHUNKS: usize = 4;
 /// Longest record whose text is kept with its hit, in bytes; a longer one is read from the archive again.
 const MAX_TEXT: usize = 256 * 1024;
-
 /// Text that is kept of one blob, in bytes; what is found beyond it is read from the archive again.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
+/// What a batch of hits holds, in bytes of JSON; the hit that goes beyond it is its last.
+const MAX_BATCH: usize = 64 * 1024;
+/// Rows of reports of one blob that are told apart; each further row counts.
+const MAX_ROWS: usize = 100_000;
+/// Bytes between two looks at the clock.
+const STRIDE: usize = 64 * 1024;
+/// Bytes of a blob that are read whatever the clock says: a blob up to this length is never cut.
+pub(super) const MIN_READ: u64 = 8 * 1024 * 1024;
 
 /// One request as a pass serves it.
 #[derive(Debug)]
@@ -32,6 +37,51 @@ pub(super) struct Customer {
     pub(super) needles: Needles,
     /// Whether it needs the records' text.
     pub(super) keeps_text: bool,
+}
+
+/// What a pass looks for in each of its blobs, and until when.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    /// The identifiers of all requests.
+    pub(super) searcher: Arc<Searcher>,
+    /// The requests, by the number that the searcher knows them by.
+    pub(super) customers: Arc<Vec<Customer>>,
+    /// In a folder that apps may share: the app whose reports are counted.
+    pub(super) count: Option<Uuid>,
+    /// When the pass must have saved itself.
+    pub(super) deadline: Instant,
+}
+
+/// What is read of a blob, on its way to the scan.
+pub(super) enum Chunk {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// There are no more.
+    End,
+    /// There is no time for more.
+    OutOfTime,
+}
+
+/// What a scan tells while it goes on.
+pub(super) enum News {
+    /// The blob is there; its version.
+    Opened(ETag),
+    /// Hits, in the order of their records.
+    Found(Vec<Found>),
+    /// It is over.
+    Ended(Result<Ended, ScanError>),
+}
+
+/// A hit of one request.
+pub(super) struct Found {
+    /// The request, by its number.
+    pub(super) customer: usize,
+    /// The record's index.
+    pub(super) record: u64,
+    /// The app that the record names.
+    pub(super) app_id: Option<String>,
+    /// The hit as it is stored: a line of JSON.
+    pub(super) line: Vec<u8>,
 }
 
 /// Reports of one app in a blob that other apps may share.
@@ -45,13 +95,17 @@ pub(super) struct OwnReports {
 
 /// What the scan of one blob came to.
 #[derive(Debug)]
-pub(super) struct Scanned {
+pub(super) struct Ended {
+    /// Whether that is all of it; else time was over, and what follows the last whole record was not searched.
+    pub(super) is_whole: bool,
     /// Reports of the app that was asked for.
     pub(super) own: OwnReports,
-    /// Hits, with the customer they are of and the app that the record names.
-    pub(super) hits: Vec<(usize, Option<String>, Hit)>,
-    /// What the engine says of the blob.
-    pub(super) summary: Summary,
+    /// Records searched.
+    pub(super) records: u64,
+    /// Bytes read.
+    pub(super) bytes: u64,
+    /// What of these records was not searched.
+    pub(super) not_searched: Vec<NotSearched>,
 }
 
 /// Why a blob was not read whole.
@@ -65,93 +119,125 @@ pub(super) enum ScanError {
     Broken,
 }
 
-/// Scans a blob for all customers; in a folder that apps may share, `count` is the app whose reports are counted.
-pub(super) async fn scan(
-    app: &App,
-    searcher: &Arc<Searcher>,
-    customers: &Arc<Vec<Customer>>,
+/// Scans the chunks of a blob and sends what is found. `None` when nobody sends or listens any more.
+pub(super) fn scan_chunks(
+    mut chunks: mpsc::Receiver<Chunk>,
+    job: &Job,
     blob: &str,
-    count: Option<Uuid>,
-) -> Result<Scanned, ScanError> {
-    let stream = app
-        .holder(blob)
-        .stream(blob)
-        .await
-        .map_err(ScanError::Storage)?;
-    let Some(mut stream) = stream else {
-        return Err(ScanError::Gone);
-    };
-    let (send, receive) = mpsc::channel(CHUNKS);
-    let scan = {
-        let (searcher, customers) = (Arc::clone(searcher), Arc::clone(customers));
-        let blob = blob.to_owned();
-        tokio::task::spawn_blocking(move || {
-            scan_chunks(receive, &searcher, &customers, &blob, count)
-        })
-    };
-    let read = async {
-        while let Some(chunk) = stream.next().await? {
-            if send.send(chunk).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
-    let read: Result<(), storage::Error> = read.await;
-    drop(send);
-    let scanned = scan.await.map_err(|_error| ScanError::Broken)?;
-    read.map_err(ScanError::Storage)?;
-    Ok(scanned)
-}
-
-fn scan_chunks(
-    mut chunks: mpsc::Receiver<Bytes>,
-    searcher: &Searcher,
-    customers: &[Customer],
-    blob: &str,
-    count: Option<Uuid>,
-) -> Scanned {
-    let mut scan = searcher.scan(Options {
+    news: &mpsc::Sender<News>,
+) -> Option<Ended> {
+    let options = Options {
         path: Some(blob),
         ..Options::default()
-    });
+    };
+    let mut scan = job.searcher.scan(options);
     let mut collect = Collect {
-        customers,
+        customers: &job.customers,
         blob,
-        hits: Vec::new(),
+        news,
+        batch: Vec::new(),
+        weight: 0,
         kept: 0,
-        count,
+        count: job.count,
         own: OwnReports::default(),
         rows: HashSet::new(),
+        seen: 0,
+        is_open: false,
+        is_cut: false,
     };
-    while let Some(chunk) = chunks.blocking_recv() {
-        if scan.push(&chunk, &mut collect).is_break() {
-            break;
+    let mut bytes = 0;
+    let is_whole = 'read: loop {
+        match chunks.blocking_recv()? {
+            Chunk::End => break true,
+            Chunk::OutOfTime => break false,
+            Chunk::Bytes(chunk) => {
+                for part in chunk.chunks(STRIDE) {
+                    if bytes >= MIN_READ && Instant::now() >= job.deadline {
+                        break 'read false;
+                    }
+                    if scan.push(part, &mut collect).is_break() {
+                        return None;
+                    }
+                    bytes += part.len() as u64;
+                }
+            }
         }
-    }
+    };
+    // The record that is open was cut by the clock: what its beginning looks like is nothing to count on.
+    collect.is_cut = !is_whole;
+    let whole = collect.seen - u64::from(collect.is_open);
     let summary = scan.finish(&mut collect);
-    collect.own.rows += u64::try_from(collect.rows.len()).unwrap_or(u64::MAX);
-    Scanned {
-        own: collect.own,
-        hits: collect.hits,
-        summary,
+    if collect.flush().is_break() {
+        return None;
     }
+    let records = if is_whole { summary.records } else { whole };
+    let mut not_searched = summary.not_searched;
+    if !is_whole {
+        not_searched.retain(|it| it.record < records);
+    }
+    let mut own = collect.own;
+    own.rows += u64::try_from(collect.rows.len()).unwrap_or(u64::MAX);
+    Some(Ended {
+        is_whole,
+        own,
+        records,
+        bytes,
+        not_searched,
+    })
+}
+
+/// A hit as it is stored: whether its record names the app, and the rest.
+#[derive(serde::Serialize)]
+struct Stored<'a> {
+    app: bool,
+    #[serde(flatten)]
+    hit: &'a Hit,
 }
 
 /// Turns the engine's matches into hits.
 struct Collect<'a> {
     customers: &'a [Customer],
     blob: &'a str,
-    hits: Vec<(usize, Option<String>, Hit)>,
+    news: &'a mpsc::Sender<News>,
+    /// Hits that are not sent yet.
+    batch: Vec<Found>,
+    /// Their length.
+    weight: usize,
     kept: usize,
     count: Option<Uuid>,
     own: OwnReports,
     /// Rows of the app's reports by their message's ID: a re-created export writes them again.
     rows: HashSet<Uuid>,
+    /// Records whose beginning was seen.
+    seen: u64,
+    /// Whether the last of them may go on: it is searched in windows.
+    is_open: bool,
+    /// Whether what comes is no whole record any more.
+    is_cut: bool,
+}
+
+impl Collect<'_> {
+    /// Sends what was found, and waits while those who take it are behind.
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.batch.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.weight = 0;
+        let batch = std::mem::take(&mut self.batch);
+        match self.news.blocking_send(News::Found(batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_closed) => ControlFlow::Break(()),
+        }
+    }
 }
 
 impl Sink for Collect<'_> {
     fn seen(&mut self, record: &[u8]) {
+        if self.is_cut {
+            return;
+        }
+        self.seen += 1;
+        self.is_open = record.len() >= Options::default().max_record;
         let Some(app) = self.count else { return };
         match Stream::of(self.blob) {
             Stream::Crashes | Stream::Errors => {
@@ -166,7 +252,8 @@ impl Sink for Collect<'_> {
                     return;
                 }
                 match facts.message_id {
-                    Some(id) => drop(self.rows.insert(id)),
+                    Some(id) if self.rows.len() < MAX_ROWS => drop(self.rows.insert(id)),
+                    Some(id) => self.own.rows += u64::from(!self.rows.contains(&id)),
                     None => self.own.rows += 1,
                 }
             }
@@ -175,6 +262,9 @@ impl Sink for Collect<'_> {
     }
 
     fn matched(&mut self, found: &Match<'_>) -> ControlFlow<()> {
+        if self.is_cut {
+            return ControlFlow::Continue(());
+        }
         let named = ids_in_name(self.blob);
         // What an attachment says is somebody's text: whose it is, only its name tells.
         let facts = match Stream::of(self.blob) {
@@ -236,7 +326,24 @@ impl Sink for Collect<'_> {
                 text,
             };
             let app_id = facts.app_id.or(named.app_id).map(|id| id.to_string());
-            self.hits.push((n, app_id, hit));
+            let stored = Stored {
+                app: app_id.is_some(),
+                hit: &hit,
+            };
+            let Ok(mut line) = serde_json::to_vec(&stored) else {
+                return ControlFlow::Break(());
+            };
+            line.push(b'\n');
+            self.weight += line.len();
+            self.batch.push(Found {
+                customer: n,
+                record: found.record,
+                app_id,
+                line,
+            });
+            if self.weight >= MAX_BATCH {
+                self.flush()?;
+            }
         }
         ControlFlow::Continue(())
     }

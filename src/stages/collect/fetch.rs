@@ -11,8 +11,9 @@ use super::document::{AttachmentPart, Document, MAX_EMBEDDED, Parts, RawPart, pa
 use super::view::{Ids, View};
 use super::{CollectItem, Collected, CollectedFile};
 use crate::appcenter::{Attachment, Client, Error, Gone};
-use crate::domain::ErrorId;
 use crate::domain::hit::InstallFrom;
+use crate::domain::{AppRef, ErrorId, GroupId};
+use crate::stages::inventory::Bridge;
 use crate::stages::{Context, StageError};
 use crate::work::names;
 
@@ -27,46 +28,51 @@ pub(super) enum Fetched {
     Gone,
 }
 
-/// Fetches a report, unless it is there already; what is there is read only when its parts are `wanted`.
+/// Fetches a report, unless it is there already; what is there is read only when its parts are `wanted`. A part whose
+/// answer makes no sense is waited for, unless this `is_last`.
 pub(super) async fn fetch(
     cx: Context<'_>,
     client: &Client,
     item: &CollectItem,
     wanted: bool,
+    is_last: bool,
 ) -> Result<Fetched, StageError> {
-    if let Some(day) = item.error.timestamp().map(utc_day) {
-        let name =
-            names::collected_report(&item.app, day, item.group.may_hold_crashes(), &item.error);
-        if let Some(collected) = stored(cx, &name, wanted).await? {
-            return Ok(Fetched::Stored(collected));
-        }
+    let by_id = || document_name(&item.app, &item.group, &item.error, None);
+    if let Some(name) = item.document.clone().or_else(by_id)
+        && let Some(collected) = stored(cx, &name, wanted).await?
+    {
+        return Ok(Fetched::Stored(collected));
     }
-    let current = Ids::Current(&item.group, &item.error);
     let ids = match &item.legacy {
         Some(legacy) => Ids::Legacy(&legacy.group, &legacy.crash),
         None if item.group.is_legacy() => Ids::Legacy(&item.group, &item.error),
-        None => current,
+        None => Ids::Current(&item.group, &item.error),
     };
     let app = &item.app;
-    match by(cx, View { client, app, ids }, item).await? {
-        // Where only the legacy view knows it.
-        Fetched::Gone
-            if matches!(ids, Ids::Current(..)) && has_legacy_view(client, item).await? =>
-        {
-            let ids = Ids::Legacy(&item.group, &item.error);
-            by(cx, View { client, app, ids }, item).await
-        }
-        fetched => Ok(fetched),
-    }
+    let view = View {
+        client,
+        app,
+        ids,
+        is_last,
+    };
+    by(cx, view, item).await
 }
 
-/// Whether the legacy API knows a report that the current one does not.
-async fn has_legacy_view(client: &Client, item: &CollectItem) -> Result<bool, StageError> {
-    match client.crash(&item.app, &item.group, &item.error).await {
-        Ok(_crash) => Ok(true),
-        Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+/// The blob of a report's document; its day is that of its ID, else of when it was made.
+fn document_name(
+    app: &AppRef,
+    group: &GroupId,
+    error: &ErrorId,
+    at: Option<Timestamp>,
+) -> Option<String> {
+    let day = error.timestamp().or(at).map(utc_day)?;
+    let is_crash = group.may_hold_crashes();
+    Some(names::collected_report(app, day, is_crash, error))
+}
+
+/// The same of a report that only the legacy API lists.
+pub(super) fn document_of(app: &AppRef, bridge: &Bridge) -> Option<String> {
+    document_name(app, &bridge.group, &bridge.error, bridge.at)
 }
 
 /// What is stored of a report, if it is.
@@ -142,14 +148,14 @@ async fn by(cx: Context<'_>, view: View<'_>, item: &CollectItem) -> Result<Fetch
             document.learn_install(&bytes, InstallFrom::RawLog);
             document.raw_log = Some(place.raw(bytes, from).await?);
         }
-        Err(error) => missing(&mut document, "raw log", error)?,
+        Err(error) => missing(&mut document, &view, "raw log", error)?,
     }
     if document.install_id.is_none() {
         native_text(&view, &mut document).await?;
     }
     match twice(|| view.stack_trace()).await {
         Ok(trace) => document.stack_trace = Some(part(&trace)),
-        Err(error) => missing(&mut document, "stack trace", error)?,
+        Err(error) => missing(&mut document, &view, "stack trace", error)?,
     }
     if view.may_have_session_logs() {
         session_logs(&view, &mut document).await?;
@@ -222,7 +228,7 @@ async fn session_logs(view: &View<'_>, document: &mut Document) -> Result<(), St
             }
         }
         Err(Error::NotFound(_) | Error::Gone) => {}
-        Err(error) => missing(document, "session logs", error)?,
+        Err(error) => missing(document, view, "session logs", error)?,
     }
     Ok(())
 }
@@ -235,7 +241,7 @@ async fn attachments(
     let listed = match twice(|| view.attachments()).await {
         Ok(listed) => listed,
         Err(Error::NotFound(_) | Error::Gone) => return Ok(()),
-        Err(error) => return missing(document, "attachments", error),
+        Err(error) => return missing(document, view, "attachments", error),
     };
     for attachment in listed {
         let Some(id) = &attachment.id else {
@@ -250,15 +256,25 @@ async fn attachments(
                 let part = place.attachment(attachment, bytes).await?;
                 document.attachments.extend(part);
             }
-            Err(error) => missing(document, "an attachment", error)?,
+            Err(error) => missing(document, view, "an attachment", error)?,
         }
     }
     Ok(())
 }
 
 /// Notes what is not to be had; an error that may pass stops the report instead.
-fn missing(document: &mut Document, what: &str, error: Error) -> Result<(), StageError> {
+fn missing(
+    document: &mut Document,
+    view: &View<'_>,
+    what: &str,
+    error: Error,
+) -> Result<(), StageError> {
     match error {
+        // So often it is no proxy's page: App Center has no more of it, and the rest is worth having.
+        Error::Protocol { .. } if view.is_last => {
+            document.missing.push(format!("{what}: {error}"));
+            Ok(())
+        }
         Error::NotFound(_)
         | Error::Gone
         | Error::Rejected { .. }

@@ -8,12 +8,13 @@ mod document;
 mod fetch;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use self::fetch::{Fetched, fetch};
 use super::acting::{self, Fate, Fated, Items};
+use super::inventory::{self, Bridge, Inventory};
 use super::planned::read_plan;
 use super::setup::{self, Path, ledger_id};
 use super::{Context, CutOutcome, Outcome, StageError};
@@ -47,6 +48,9 @@ pub struct CollectItem {
     /// What the legacy API calls it, where only that one knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<LegacyIds>,
+    /// The blob of its document once that is stored, where its ID does not tell the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
 }
 
 /// What was stored of a report.
@@ -101,6 +105,7 @@ async fn planned(cx: Context<'_>, record: &Record) -> Result<CutOutcome, StageEr
         .into_iter()
         .filter(|it| Plan::acts(it.action, &it.id, &[]))
         .map(|it| CollectItem {
+            document: it.collected.iter().find(|blob| is_document(blob)).cloned(),
             app_id: app_id(&it.app),
             id: it.id,
             app: it.app,
@@ -145,9 +150,16 @@ async fn unretrieved(
     // A cut that was killed left slices of a list that others have changed since: they stay as they are.
     let held = held(cx, record, step, &mut cut).await?;
     // A step has a limited number of slices, so that very many reports make them larger.
+    let list = if step == Step::Regather {
+        Step::Relist
+    } else {
+        Step::Inventory
+    };
+    let inventories = inventory::load(cx, record, list).await?;
     let least = usize::try_from(open / u64::from(MAX_SLICES / 2)).unwrap_or(usize::MAX);
     let size = SLICE.min(cx.app.config.limits.slice_items).max(least + 1);
     for (app, app_id) in apps {
+        let mut bridges = bridges(cx, record, list, &inventories, &app).await?;
         let mut after = None;
         let mut items = Vec::new();
         loop {
@@ -157,13 +169,17 @@ async fn unretrieved(
             let is_last = page.is_empty();
             let page = page.into_iter().map(|key| (key.to_string(), key));
             let page = page.filter(|(id, _)| !held.contains(&(app.clone(), id.clone())));
-            items.extend(page.map(|(id, key)| CollectItem {
-                id,
-                app: app.clone(),
-                app_id: Some(app_id.clone()),
-                group: key.group().clone(),
-                error: key.error().clone(),
-                legacy: None,
+            items.extend(page.map(|(id, key)| {
+                let bridge = bridges.remove(&key);
+                CollectItem {
+                    id,
+                    app: app.clone(),
+                    app_id: Some(app_id.clone()),
+                    group: key.group().clone(),
+                    error: key.error().clone(),
+                    document: bridge.as_ref().and_then(|it| fetch::document_of(&app, it)),
+                    legacy: bridge.map(|it| it.legacy),
+                }
             }));
             while items.len() >= size || (is_last && !items.is_empty()) {
                 let rest = items.split_off(size.min(items.len()));
@@ -176,6 +192,39 @@ async fn unretrieved(
         }
     }
     Ok(CutOutcome::Cut(cut))
+}
+
+/// Both names of those of an app's reports that only the legacy API lists, by the ledger's keys.
+async fn bridges(
+    cx: Context<'_>,
+    record: &Record,
+    list: Step,
+    inventories: &[Inventory],
+    app: &AppRef,
+) -> Result<HashMap<Key, Bridge>, StageError> {
+    let mut bridges = HashMap::new();
+    let mut of_app = inventories.iter();
+    if let Some(listed) = of_app.find(|it| it.app.as_ref() == Some(app)) {
+        inventory::each_bridge(cx, record, list, &listed.bridges, |bridge| {
+            // Where there is no other API, the ledger has the legacy names.
+            let (group, error) = if listed.is_legacy_only {
+                (&bridge.legacy.group, &bridge.legacy.crash)
+            } else {
+                (&bridge.group, &bridge.error)
+            };
+            if let Ok(key) = Key::new(group.clone(), error.clone()) {
+                bridges.insert(key, bridge);
+            }
+        })
+        .await?;
+    }
+    Ok(bridges)
+}
+
+/// Whether a blob of what was fetched of a report is its document.
+fn is_document(blob: &str) -> bool {
+    let folder = blob.rsplit('/').nth(1);
+    blob.ends_with(".json") && matches!(folder, Some("crashes" | "errors"))
 }
 
 /// What the slices hold that are stored already, each of which takes its place in the cut.
@@ -223,11 +272,12 @@ pub(super) async fn run(
     let setups = &setup::load(cx.app, record).await?;
     let client = cx.app.app_center()?;
     let is_of_ledger = slice.step != Step::Collect;
+    let is_last = slice.state.tries >= cx.app.config.limits.patience();
     acting::act(cx, slice, |item: CollectItem, _earlier| async move {
         if setup::is_retired(cx.app, setups, &item.app) {
             return Err(setup::retired().into());
         }
-        Box::pin(collect(cx, client, &item, is_of_ledger)).await
+        Box::pin(collect(cx, client, &item, is_of_ledger, is_last)).await
     })
     .await
 }
@@ -237,8 +287,9 @@ async fn collect(
     client: &Client,
     item: &CollectItem,
     is_of_ledger: bool,
+    is_last: bool,
 ) -> Fated {
-    let fetched = fetch(cx, client, item, !is_of_ledger).await?;
+    let fetched = fetch(cx, client, item, !is_of_ledger, is_last).await?;
     if let (true, Some(app_id)) = (is_of_ledger, &item.app_id) {
         // Also one that is gone: there is nothing more to retrieve of it.
         let key = Key::new(item.group.clone(), item.error.clone())

@@ -15,6 +15,8 @@ pub(super) struct View<'a> {
     pub(super) client: &'a Client,
     pub(super) app: &'a AppRef,
     pub(super) ids: Ids<'a>,
+    /// Whether nonsense was answered so often that it is not waited for any more.
+    pub(super) is_last: bool,
 }
 
 /// What the API calls it.
@@ -139,8 +141,10 @@ impl View<'_> {
 
     /// Pages of session logs, and whether these are all.
     pub(super) async fn session_logs(&self) -> Result<(Vec<Bytes>, bool), Error> {
-        let (Ids::Current(_, error) | Ids::Legacy(_, error)) = self.ids;
-        let (pages, is_complete) = self.client.all_session_logs(self.app, error).await?;
+        let (pages, is_complete) = match self.ids {
+            Ids::Current(_, error) => self.client.all_session_logs(self.app, error).await?,
+            Ids::Legacy(_, crash) => self.client.all_crash_session_logs(self.app, crash).await?,
+        };
         Ok((
             pages.into_iter().map(|page| page.json).collect(),
             is_complete,

@@ -1,6 +1,7 @@
 //! From a part of a report to its IDs: the blob's own, else `errors/search` by its GUID, else a walk of the groups.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -114,10 +115,14 @@ async fn ask(
             continue;
         }
         in_time(cx)?;
-        let hits = match client.error_search(app, &guid.to_string()).await {
-            Ok(hits) => hits,
-            Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
-            Err(error) => return Err(error.into()),
+        let wanted = guid.to_string();
+        let Some(hits) = unless_unknown(client, app, || client.error_search(app, &wanted)).await?
+        else {
+            // There is no search; the lists may be there.
+            for guid in asked.keys() {
+                lookups.searched.entry(*guid).or_insert(None);
+            }
+            break;
         };
         let found = hits.hits.into_iter().find_map(|hit| {
             let error = hit.id.filter(|id| id.guid() == Some(*guid))?;
@@ -161,38 +166,50 @@ async fn walk(
         .checked_sub(jiff::SignedDuration::from_hours(24 * API_DAYS))
         .unwrap_or(cx.now());
     if lookups.walk.is_none() {
-        let mut groups = match all_groups(client, app, start).await {
-            Ok(groups) => groups,
-            Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
-            Err(error) => return Err(error.into()),
-        };
+        let groups = unless_unknown(client, app, || all_groups(client, app, start)).await?;
+        let mut groups = groups.ok_or_else(|| {
+            StageError::permanent("it has neither a search nor a list of the app's reports")
+        })?;
         groups.reverse();
         lookups.walk = Some(groups);
     }
     while let Some(group) = lookups.walk.as_ref().and_then(|left| left.last().cloned()) {
         in_time(cx)?;
-        let mut found = in_group(client, app, &group, start, missing).await;
-        if let Err(Error::NotFound(_)) = found {
-            // It is believed when it is said twice, by a service that shows the app in between.
-            if let Err(error) = client.app(app).await {
-                return match error {
-                    Error::NotFound(_) => Err(not_known(client, app).await),
-                    error => Err(error.into()),
-                };
-            }
-            found = in_group(client, app, &group, start, missing).await;
-        }
-        match found {
-            Ok(found) => lookups.walked.extend(found),
-            // The group was removed between the list and the look.
-            Err(Error::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let found = || in_group(client, app, &group, start, missing);
+        // None: the group was removed between the list and the look.
+        let found = unless_unknown(client, app, found).await?;
+        lookups.walked.extend(found.into_iter().flatten());
         if let Some(left) = &mut lookups.walk {
             left.pop();
         }
     }
     Ok(())
+}
+
+/// An answer; none after a 404 that was said twice, by a service that shows the app in between: it has no such thing of
+/// this app, and asking again changes nothing.
+async fn unless_unknown<T, F, Fut>(
+    client: &Client,
+    app: &AppRef,
+    call: F,
+) -> Result<Option<T>, StageError>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    match call().await {
+        Err(Error::NotFound(_)) => {}
+        answer => return Ok(Some(answer?)),
+    }
+    match client.app(app).await {
+        Ok(_app) => {}
+        Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+        Err(error) => return Err(error.into()),
+    }
+    match call().await {
+        Err(Error::NotFound(_)) => Ok(None),
+        answer => Ok(Some(answer?)),
+    }
 }
 
 async fn all_groups(

@@ -42,10 +42,10 @@ pub struct Day {
 /// # Errors
 /// When they cannot be read.
 pub async fn days(app: &App, record: &Record, step: Step) -> Result<Vec<Day>, StageError> {
-    let Some(root) = app.store.root(&record.id, record.run, step).await? else {
+    let Some(root) = app.store.cut_of(record, step).await? else {
         return Ok(Vec::new());
     };
-    let memo: Memo = serde_json::from_value(root.memo).unwrap_or_default();
+    let memo: Memo = Memo::deserialize(&root.memo).unwrap_or_default();
     let keys: Vec<(AppRef, _)> = memo.keys().collect();
     let mut days = Vec::with_capacity(keys.len());
     let numbered = keys.into_iter().zip(0_u32..).collect::<Vec<_>>();

@@ -94,6 +94,7 @@ pub(super) async fn found(
             Ok::<(), StageError>(())
         })
         .await?;
+        inventory::each_bridge(cx, record, list, &listed.bridges, |it| findings.bridge(it)).await?;
     }
     for (app, findings) in &mut apps {
         findings.close();

@@ -89,7 +89,7 @@ pub async fn add_fetched(
     };
     let store = &cx.app.store;
     let mut failed: BTreeMap<String, u64> = BTreeMap::new();
-    let root = store.root(&record.id, record.run, step).await?;
+    let root = store.cut_of(record, step).await?;
     // Only slices that failed are worth a look, and most requests have none.
     let slices = root
         .filter(|_| state.failed > 0)

@@ -1,7 +1,7 @@
 //! Page after page: groups, their reports, then what only the legacy API knows.
 
 use super::matching::{Matching, Shown};
-use super::{Inventory, Pending, Phase, earlier};
+use super::{Inventory, Listing, Pending, Phase, earlier};
 use crate::appcenter::{Client, Crash, Error, ErrorItem, ErrorKind, Page, Pages, Personal};
 use crate::domain::hit::Listed;
 use crate::domain::{AppRef, ErrorId, GroupId, LegacyIds};
@@ -18,26 +18,28 @@ pub(super) async fn list(
     cx: Context<'_>,
     app: &AppRef,
     slice: &mut Slice,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<bool, StageError> {
     let client = cx.app.app_center()?;
     let mut pages = 0;
-    while inventory.phase != Phase::Done {
+    while listing.inventory.phase != Phase::Done {
         if cx.is_out_of_time() {
             return Ok(false);
         }
-        match inventory.phase {
-            Phase::Groups => groups(cx, client, app, inventory).await?,
-            Phase::Reports => reports(cx, client, app, inventory, matching).await?,
-            Phase::LegacyGroups => legacy_groups(client, app, inventory).await?,
-            Phase::LegacyReports => legacy_reports(cx, client, app, inventory, matching).await?,
+        match listing.inventory.phase {
+            Phase::Groups => groups(cx, client, app, listing.inventory).await?,
+            Phase::Reports => reports(cx, client, app, listing).await?,
+            Phase::LegacyGroups => legacy_groups(cx, client, app, listing.inventory).await?,
+            Phase::LegacyReports => legacy_reports(cx, client, app, listing).await?,
             Phase::Done => {}
         }
+        listing.inventory.stumbles = 0;
+        slice.state.tries = 0;
+        slice.state.failing_since = None;
         pages += 1;
         if pages % PAGES == 0 {
-            matching.store(cx, slice, inventory).await?;
-            slice.set_body(inventory)?;
+            listing.store(cx, slice).await?;
+            slice.set_body(&*listing.inventory)?;
             cx.app.store.save_slice(slice).await?;
         }
     }
@@ -77,7 +79,7 @@ async fn groups(
             return Ok(());
         }
         // In the middle of a list it says nothing of the API, and what is listed so far is worth its reports.
-        Err(error @ (Error::Gone | Error::Rejected { .. })) => {
+        Err(error) if is_lasting(cx, inventory, &error) => {
             inventory
                 .exceptions
                 .push(format!("the list of crashes and errors broke off: {error}"));
@@ -110,9 +112,9 @@ async fn reports(
     cx: Context<'_>,
     client: &Client,
     app: &AppRef,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<(), StageError> {
+    let inventory = &mut *listing.inventory;
     let Some(pending) = inventory.pending.last().cloned() else {
         go_to(inventory, Phase::LegacyGroups);
         return Ok(());
@@ -126,6 +128,15 @@ async fn reports(
         Ok(page) => page,
         // The group was removed between the list and the look.
         Err(Error::NotFound(_)) if sees(client, app).await? => None,
+        // One bad group is no reason to leave out the others; the legacy list may have it.
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory.exceptions.push(format!(
+                "the list of the reports of group {} broke off: {error}",
+                pending.group
+            ));
+            inventory.seen.remove(&pending.group);
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let next = page.as_ref().and_then(|page| page.next.clone());
@@ -138,7 +149,7 @@ async fn reports(
         inventory.summary.saw(at);
         let group = item.group_id.clone().unwrap_or(pending.group.clone());
         keys.push((group.clone(), error.clone()));
-        look(matching, &item, group, error)?;
+        look(&mut listing.matching, &item, group, error)?;
     }
     enter(cx, inventory, &keys).await?;
     if next.is_none() {
@@ -174,6 +185,7 @@ fn look(
 
 /// One page of legacy groups. Where the current API is there, only groups that it does not list are looked into.
 async fn legacy_groups(
+    cx: Context<'_>,
     client: &Client,
     app: &AppRef,
     inventory: &mut Inventory,
@@ -199,6 +211,13 @@ async fn legacy_groups(
                         .to_owned(),
                 );
             }
+            go_to(inventory, Phase::LegacyReports);
+            return Ok(());
+        }
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory
+                .exceptions
+                .push(format!("the legacy list of crashes broke off: {error}"));
             go_to(inventory, Phase::LegacyReports);
             return Ok(());
         }
@@ -234,9 +253,9 @@ async fn legacy_reports(
     cx: Context<'_>,
     client: &Client,
     app: &AppRef,
-    inventory: &mut Inventory,
-    matching: &mut Matching,
+    listing: &mut Listing<'_>,
 ) -> Result<(), StageError> {
+    let inventory = &mut *listing.inventory;
     let Some(pending) = inventory.pending.last().cloned() else {
         go_to(inventory, Phase::Done);
         return Ok(());
@@ -249,6 +268,13 @@ async fn legacy_reports(
     let crashes = match crashes {
         Ok(crashes) => crashes,
         Err(Error::NotFound(_)) if sees(client, app).await? => Vec::new(),
+        Err(error) if is_lasting(cx, inventory, &error) => {
+            inventory.exceptions.push(format!(
+                "the legacy list of the crashes of group {} could not be had: {error}",
+                pending.group
+            ));
+            Vec::new()
+        }
         Err(error) => return Err(error.into()),
     };
     let mut keys = Vec::new();
@@ -257,50 +283,51 @@ async fn legacy_reports(
         let at = crash.timestamp.or_else(|| id.timestamp());
         inventory.summary.saw(at);
         let is_bridged = crash.new_id.is_some() && !inventory.is_legacy_only;
-        // By the name under which it can be fetched.
+        // By its current name, as the archive and any other list have it; by what the legacy API calls it where that one
+        // is all there is.
         keys.push(match (&crash.new_id, &crash.new_group_id, &pending.new) {
             (Some(new), Some(group), _) | (Some(new), None, Some(group)) if is_bridged => {
                 (group.clone(), new.clone())
             }
             _ => (pending.group.clone(), id.clone()),
         });
-        look_legacy(matching, &crash, &pending, id)?;
+        let listed = listed(&crash, &pending, id);
+        listing.bridges.note(&listed)?;
+        look_legacy(&mut listing.matching, &crash, listed)?;
     }
     enter(cx, inventory, &keys).await?;
     inventory.pending.pop();
     Ok(())
 }
 
-fn look_legacy(
-    matching: &mut Matching,
-    crash: &Crash,
-    pending: &Pending,
-    id: ErrorId,
-) -> Result<(), StageError> {
+/// A legacy report: under its current name, if that is known, since the archive may hold it under that.
+fn listed(crash: &Crash, pending: &Pending, id: ErrorId) -> Listed {
+    let legacy = LegacyIds {
+        group: pending.group.clone(),
+        crash: id.clone(),
+    };
+    let new_group = crash.new_group_id.clone().or(pending.new.clone());
+    let (group, error) = match (new_group, crash.new_id.clone()) {
+        (Some(group), Some(error)) => (group, error),
+        _ => (pending.group.clone(), id),
+    };
+    Listed {
+        at: crash.timestamp.or_else(|| error.timestamp()),
+        error,
+        group,
+        legacy: Some(legacy),
+        user: None,
+        model: crash.device.as_ref().map(|it| it.expose().clone()),
+    }
+}
+
+fn look_legacy(matching: &mut Matching, crash: &Crash, listed: Listed) -> Result<(), StageError> {
     let text = |value: &Option<Personal<String>>| value.as_ref().map(|it| it.expose().clone());
     let (name, email) = (text(&crash.user_name), text(&crash.user_email));
     let shown = Shown {
         user_id: None,
         user_name: name.as_deref(),
         user_email: email.as_deref(),
-    };
-    let new_group = crash.new_group_id.clone().or(pending.new.clone());
-    let legacy = LegacyIds {
-        group: pending.group.clone(),
-        crash: id.clone(),
-    };
-    // Under its current name a report that the archive holds too is the same.
-    let (group, error) = match (new_group, crash.new_id.clone()) {
-        (Some(group), Some(error)) => (group, error),
-        _ => (pending.group.clone(), id),
-    };
-    let listed = Listed {
-        at: crash.timestamp.or_else(|| error.timestamp()),
-        error,
-        group,
-        legacy: Some(legacy),
-        user: None,
-        model: text(&crash.device),
     };
     matching.look(listed, &shown)
 }
@@ -325,6 +352,19 @@ async fn enter(
 fn go_to(inventory: &mut Inventory, phase: Phase) {
     inventory.cursor = None;
     inventory.phase = phase;
+}
+
+/// Whether a list stays as it is however often it is asked for: refused, or an answer that made no sense for half of the
+/// tries that a slice has (a proxy's page passes within those).
+fn is_lasting(cx: Context<'_>, inventory: &mut Inventory, error: &Error) -> bool {
+    match error {
+        Error::Gone | Error::Rejected { .. } => true,
+        Error::Protocol { .. } | Error::TooLarge { .. } => {
+            inventory.stumbles += 1;
+            inventory.stumbles >= cx.app.config.limits.patience()
+        }
+        _ => false,
+    }
 }
 
 /// The next page; asked for once more after a 404.

@@ -2,15 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use rand::RngExt as _;
 use serde_json::json;
 
-use super::Inventory;
 use crate::domain::hit::{Hit, Listed};
 use crate::search::{Identifiers, Match, Options, Searcher, Sink};
+use crate::stages::StageError;
 use crate::stages::blob_search::Needles;
-use crate::stages::{Context, StageError};
-use crate::work::{Slice, names};
 use crate::workflow::Record;
 
 /// What is looked for, and what was found and not yet stored.
@@ -82,26 +79,9 @@ impl Matching {
         Ok(())
     }
 
-    /// Stores what was found since the last time; the slice that names it is stored after that.
-    pub(super) async fn store(
-        &mut self,
-        cx: Context<'_>,
-        slice: &Slice,
-        inventory: &mut Inventory,
-    ) -> Result<(), StageError> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
-        // Names are never used twice: one that loses its slice to another writes nothing that the other counts on.
-        let unique: u64 = rand::rng().random();
-        let number = inventory.parts.len();
-        let part = format!("{:05}-{number:04}-{unique:016x}", slice.number);
-        let name = names::hits(&slice.request, slice.run, slice.step, &part);
-        let bytes = std::mem::take(&mut self.found);
-        let store = &cx.app.store;
-        store.put(&name, "hits", bytes, "application/jsonl").await?;
-        inventory.parts.push(part);
-        Ok(())
+    /// What was found since the last time, a line each.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.found)
     }
 }
 

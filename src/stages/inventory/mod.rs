@@ -3,23 +3,27 @@
 //! Every app is listed: what the lists say of a report (its user ID) finds reports of the person that the archive does
 //! not hold. Of an app whose data is got by API, every report goes into the ledger, from which `collect` fetches.
 
+mod bridge;
 mod coverage;
 mod listing;
 mod matching;
 
+pub use bridge::{Bridge, each as each_bridge};
 pub use coverage::{add as add_coverage, add_fetched};
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
+use self::bridge::Bridges;
 use self::matching::Matching;
 use super::setup::{self, Path};
 use super::{Context, CutOutcome, Outcome, StageError};
 use crate::appcenter::Cursor;
-use crate::domain::{AppRef, GroupId};
-use crate::work::{Cut, Slice, SliceEnd, SliceInput};
+use crate::domain::{AppRef, GroupId, RequestId};
+use crate::work::{Cut, Slice, SliceEnd, SliceInput, names};
 use crate::workflow::{Record, Step};
 
 /// Days that App Center lists at most, by its own documents: 28 or 90.
@@ -53,12 +57,18 @@ pub struct Inventory {
     /// Whether the current API is not there, so that the legacy one must do.
     #[serde(default)]
     pub is_legacy_only: bool,
+    /// Times in a row that the list at hand answered nonsense.
+    #[serde(default)]
+    pub stumbles: u32,
     /// What was found so far.
     #[serde(default)]
     pub summary: Summary,
     /// Blobs of hits.
     #[serde(default)]
     pub parts: Vec<String>,
+    /// Blobs that say what the legacy API calls the reports that only it lists.
+    #[serde(default)]
+    pub bridges: Vec<String>,
     /// Why the list is not whole, if it is not.
     #[serde(default)]
     pub exceptions: Vec<String>,
@@ -128,6 +138,53 @@ fn earlier(known: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timesta
     }
 }
 
+/// What a listing adds to.
+struct Listing<'a> {
+    inventory: &'a mut Inventory,
+    matching: Matching,
+    bridges: Bridges,
+}
+
+impl Listing<'_> {
+    /// Stores what was listed since the last time; the slice that names it is stored after that.
+    async fn store(&mut self, cx: Context<'_>, slice: &Slice) -> Result<(), StageError> {
+        let found = self.matching.take();
+        store_part(cx, slice, &mut self.inventory.parts, found, names::hits).await?;
+        let bridges = self.bridges.take();
+        store_part(
+            cx,
+            slice,
+            &mut self.inventory.bridges,
+            bridges,
+            names::bridges,
+        )
+        .await
+    }
+}
+
+/// Stores lines as the next of the `parts`, under a name that is never used twice: a listing that loses its slice to
+/// another writes nothing that the other counts on.
+async fn store_part(
+    cx: Context<'_>,
+    slice: &Slice,
+    parts: &mut Vec<String>,
+    lines: Vec<u8>,
+    name: fn(&RequestId, u32, Step, &str) -> String,
+) -> Result<(), StageError> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let unique: u64 = rand::rng().random();
+    let number = parts.len();
+    let part = format!("{:05}-{number:04}-{unique:016x}", slice.number);
+    let name = name(&slice.request, slice.run, slice.step, &part);
+    let store = &cx.app.store;
+    let kind = "application/jsonl";
+    store.put(&name, "what was listed", lines, kind).await?;
+    parts.push(part);
+    Ok(())
+}
+
 /// One slice an app: every app before the search, those whose data is got by API once more after an erasure.
 pub(super) async fn cut(
     cx: Context<'_>,
@@ -170,10 +227,14 @@ pub(super) async fn run(
     let Some(app) = inventory.app.clone() else {
         return Err(StageError::permanent("the slice names no app"));
     };
-    let mut matching = Matching::new(record)?;
-    let listed = listing::list(cx, &app, slice, &mut inventory, &mut matching).await;
+    let mut listing = Listing {
+        inventory: &mut inventory,
+        matching: Matching::new(record)?,
+        bridges: Bridges::default(),
+    };
+    let listed = listing::list(cx, &app, slice, &mut listing).await;
     // What was listed before an error is not listed again.
-    matching.store(cx, slice, &mut inventory).await?;
+    listing.store(cx, slice).await?;
     slice.set_body(&inventory)?;
     match listed {
         Ok(true) => Ok(Outcome::Over(SliceEnd {
@@ -198,7 +259,7 @@ pub async fn load(
     step: Step,
 ) -> Result<Vec<Inventory>, StageError> {
     let store = &cx.app.store;
-    let Some(root) = store.root(&record.id, record.run, step).await? else {
+    let Some(root) = store.cut_of(record, step).await? else {
         return Ok(Vec::new());
     };
     let mut inventories = Vec::new();

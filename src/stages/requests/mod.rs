@@ -86,20 +86,30 @@ pub async fn plan(cx: Context<'_>, id: &RequestId) -> Result<(Bytes, String), Re
     Ok((bytes, sha256))
 }
 
-/// A request's report, as `json` or `md`.
+/// The report of a request's run (none: the current one), as `json` or `md`.
 ///
 /// # Errors
 /// When there is none yet.
-pub async fn report(cx: Context<'_>, id: &RequestId, extension: &str) -> Result<Bytes, Refusal> {
+pub async fn report(
+    cx: Context<'_>,
+    id: &RequestId,
+    run: Option<u32>,
+    extension: &str,
+) -> Result<Bytes, Refusal> {
     let record = record(cx, id).await?;
-    if record.report_sha256.is_none() {
+    let run = run.unwrap_or(record.run);
+    if run == record.run && record.report_sha256.is_none() {
         return Err(Refusal::NotFound(
             "the request has no report yet".to_owned(),
         ));
     }
-    let name = names::report(id, record.run, extension);
+    let name = names::report(id, run, extension);
     let stored = cx.app.store.container().read(&name, MAX_REPORT).await?;
-    stored
-        .map(|stored| stored.bytes)
-        .ok_or_else(|| Refusal::NotFound("the report is no longer kept".to_owned()))
+    stored.map(|stored| stored.bytes).ok_or_else(|| {
+        if run == record.run {
+            Refusal::NotFound("the report is no longer kept".to_owned())
+        } else {
+            Refusal::NotFound(format!("there is no report of run {run}"))
+        }
+    })
 }

@@ -1,4 +1,4 @@
-//! `sweep`: move on what stands still, drain poison queues, remove what is kept no longer.
+//! `sweep`: make the queues that are missing, move on what stands still, drain poison queues, remove what is kept no longer.
 //!
 //! It looks at stored state only, and names what is to be woken; the host adapter sends the messages.
 
@@ -18,6 +18,9 @@ use crate::workflow::{Message, Record, Status, Step};
 /// How long a mark may stand without a record: between the two writes of an intake.
 const ORPHAN: std::time::Duration = std::time::Duration::from_secs(3600);
 
+/// From so many days before it on a due date is spoken of.
+const DUE_SOON: i64 = 7;
+
 /// What a sweep found to do.
 #[derive(Debug, Default)]
 pub struct Swept {
@@ -27,6 +30,8 @@ pub struct Swept {
     pub start: Vec<(RequestId, u32)>,
     /// Slices to end, with the reason: their messages came back as poison too often.
     pub give_up: Vec<(RequestId, u32, Step, Option<u32>, String)>,
+    /// Open requests that are due within a week, or overdue, with the days that are left.
+    pub due_soon: Vec<(RequestId, i64)>,
     /// Poison messages seen.
     pub poison: usize,
 }
@@ -37,6 +42,10 @@ pub struct Swept {
 /// When stored state cannot be read or written; what is left is for the next sweep.
 pub async fn run(cx: Context<'_>) -> Result<Swept, Error> {
     let mut swept = Swept::default();
+    if let Err(error) = cx.app.store.prepare().await {
+        // Where the deployment made them, the identity need not be allowed to.
+        tracing::warn!("the work container or a queue could not be made: {error}");
+    }
     let mut listing = cx.app.store.container().list(names::OPEN);
     while let Some(page) = listing.next_page().await? {
         for entry in page {
@@ -75,8 +84,9 @@ async fn one(
         return close(cx, &record).await;
     }
     let days_left = crate::domain::due::days_left(record.due(), cx.now());
-    if days_left <= 7 {
+    if days_left <= DUE_SOON {
         tracing::warn!(request = %id, days_left, status = record.status.name(), "is due soon");
+        swept.due_soon.push((id.clone(), days_left));
     }
     let idle = |since: Timestamp| cx.now().duration_since(since);
     let stalled = cx.app.config.limits.stalled;
@@ -140,6 +150,14 @@ pub async fn close(cx: Context<'_>, record: &Record) -> Result<(), Error> {
                 tracing::error!(request = %record.id, "no report of what was done: {error}");
             }
             Ok(()) => {}
+        }
+    }
+    if !record.left.is_empty()
+        && let Err(error) = Box::pin(super::aggregate::report_left(cx, record)).await
+    {
+        match error {
+            StageError::Work(error) => return Err(error),
+            error => tracing::error!(request = %record.id, "no report of an earlier run: {error}"),
         }
     }
     // The record may have been opened again by a retry, whose work must stay.

@@ -62,7 +62,7 @@ async fn take(
         return Ok(true);
     };
     if function == Function::IntakeQueue {
-        if let Some(accepted) = intake_queue::run(cx, text, &message.id).await?
+        if let Some(accepted) = intake_queue::run(cx, text).await?
             && accepted.is_to_start()
         {
             let record = accepted.record();
@@ -109,18 +109,19 @@ async fn take(
             }
         }
         Message::Day { app, day, .. } => {
-            let name = names::poison_count_of_day(app, *day);
-            if resend(cx, &name).await? {
-                swept.messages.push(parsed.clone());
-            } else {
-                cx.app.store.delete(&name, "a count").await?;
-                let waiting = blob_search::waiting_slices(cx, app, *day).await?;
+            // Counted for each who waits: what an earlier request's search of the day met says nothing of a later one's.
+            let mut is_left = false;
+            for (id, run, step, slice) in blob_search::waiting_slices(cx, app, *day).await? {
+                if resend(cx, &names::poison_count(&id, run, step, Some(slice))).await? {
+                    is_left = true;
+                    continue;
+                }
                 let reason = "the search of this day failed again and again; see the log";
-                swept.give_up.extend(
-                    waiting.into_iter().map(|(id, run, step, slice)| {
-                        (id, run, step, Some(slice), reason.to_owned())
-                    }),
-                );
+                let given_up = (id, run, step, Some(slice), reason.to_owned());
+                swept.give_up.push(given_up);
+            }
+            if is_left {
+                swept.messages.push(parsed.clone());
             }
         }
     }

@@ -8,6 +8,7 @@ use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppRef, RequestId};
+use crate::ledger;
 use crate::report::{Form, Report};
 use crate::stages::aggregate::store_report;
 use crate::stages::planned::sha256;
@@ -24,6 +25,9 @@ const STATE: &str = "sweep/retention.json";
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
     looked_at: Timestamp,
+    /// Apps whose rows were removed from the ledger, with the end of their last request: it need not be asked again.
+    #[serde(default)]
+    forgotten: BTreeMap<String, Timestamp>,
 }
 
 /// Removes what is kept no longer, if it is time to look.
@@ -58,20 +62,31 @@ pub(super) async fn run(cx: Context<'_>) -> Result<(), Error> {
         }
     }
     let collected = cx.app.config.limits.collected;
+    let known = read.as_ref().map(|(state, _etag)| &state.forgotten);
+    let mut forgotten = BTreeMap::new();
     for (app, last) in last_open {
-        if is_over(cx, last, collected) {
-            let prefix = names::collected_prefix(&app);
-            let container = cx.app.store.container();
-            if container.exists_under(&prefix).await? && forget_listed(cx, &app).await? {
-                let store = &cx.app.store;
-                let deleted = store.delete_under(&prefix, "collected data").await?;
-                tracing::info!(%app, deleted, "collected data was removed");
-            }
+        if !is_over(cx, last, collected) {
+            continue;
         }
+        let name = app.to_string();
+        let was_forgotten = known.and_then(|known| known.get(&name)) == Some(&last);
+        let prefix = names::collected_prefix(&app);
+        // Rows can be there without anything fetched: of a request that was cancelled, or whose reports were all erased.
+        let is_left = cx.app.store.container().exists_under(&prefix).await?;
+        if (is_left || !was_forgotten) && !forget_listed(cx, &app).await? {
+            continue;
+        }
+        if is_left {
+            let store = &cx.app.store;
+            let deleted = store.delete_under(&prefix, "collected data").await?;
+            tracing::info!(%app, deleted, "collected data was removed");
+        }
+        forgotten.insert(name, last);
     }
     expire_refused(cx).await?;
     let state = State {
         looked_at: cx.now(),
+        forgotten,
     };
     let etag = read.map(|(_, etag)| etag);
     match cx
@@ -103,6 +118,10 @@ async fn forget_listed(cx: Context<'_>, app: &AppRef) -> Result<bool, Error> {
         return Ok(true);
     };
     let dropped = cx.app.ledger.drop_app(table).await;
+    if let Err(ledger::Error::Unavailable) = dropped {
+        // Without a ledger nothing is listed.
+        return Ok(true);
+    }
     if let Err(error) = &dropped {
         tracing::warn!(%app, "the ledger keeps its rows for now: {error}");
     }

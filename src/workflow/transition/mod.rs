@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Include, Kind};
-use crate::workflow::record::{Approval, PackageRef, PlanRef, Record, Status, StepState};
+use crate::workflow::record::{
+    Approval, LeftRun, MAX_LEFT, PackageRef, PlanRef, Record, Status, StepState,
+};
 use crate::workflow::{Message, Step};
 
 /// What happened.
@@ -155,7 +157,9 @@ fn target(record: &Record, event: &Event) -> Option<To> {
             (false, false) => Status::CompletedWithExceptions,
         }),
         (_, Event::Cancelled) if !status.is_ended() => To::End(Status::Cancelled),
-        (_, Event::Retried) if status != Status::Received => To::Step(Configure),
+        (_, Event::Retried) if status != Status::Received && record.left.len() < MAX_LEFT => {
+            To::Step(Configure)
+        }
         _ => return None,
     };
     Some(to)
@@ -193,10 +197,19 @@ pub fn next(
         Event::Planned { plan, .. } => record.plan = Some(plan),
         Event::Approved(approval) => record.approval = Some(approval),
         Event::Retried => {
+            let (plan, approval) = (record.plan.take(), record.approval.take());
+            let steps = std::mem::take(&mut record.steps);
+            // What this run blocked and deleted stands nowhere else.
+            if let (Some(approval), None) = (approval, &record.report_sha256) {
+                record.left.push(LeftRun {
+                    run: record.run,
+                    at: record.ended_at.unwrap_or(now),
+                    plan,
+                    approval,
+                    steps,
+                });
+            }
             record.run += 1;
-            record.steps.clear();
-            record.plan = None;
-            record.approval = None;
             record.package = None;
             record.report_sha256 = None;
             record.exceptions.clear();

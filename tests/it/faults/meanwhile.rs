@@ -1,14 +1,17 @@
 //! What others do meanwhile: they delete, cancel, and send new reports.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use appcenter_dsr::stages::decide::Decision;
-use appcenter_dsr::workflow::Status;
+use appcenter_dsr::workflow::{Status, Step};
 use appcenter_sim::{ExpectedRequest, World};
 use serde_json::json;
 
 use super::{SMALL, outcomes};
 use crate::pump::{Disturb, Pump};
+
+static AGAIN: LazyLock<serde_json::Value> = LazyLock::new(|| json!({ "by": "a tester" }));
 
 async fn start(name: &str) -> anyhow::Result<(Pump, ExpectedRequest)> {
     let mut pump = Pump::start(World::parse(SMALL)?).await?;
@@ -136,5 +139,65 @@ async fn what_arrives_after_the_approval_is_listed_and_left_for_a_retry() -> any
     assert_eq!(report["arrived_after_approval"]["total"], 0, "{report:#}");
     assert_eq!(pump.sim.audit().deleted.len(), 4, "{report:#}");
     assert!(!outcomes(&report).values().any(|it| it == "failed"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_in_the_middle_loses_nothing_of_what_was_done() -> anyhow::Result<()> {
+    let (pump, request) = start("known").await?;
+    let disturb = Disturb::nothing();
+    let id = pump.submit(&request.document, &disturb).await?;
+    let retry = || pump.decide(&id, Decision::Retry, &AGAIN, &disturb);
+    let meanwhile = async {
+        while pump.record(&id).await?.step != Some(Step::Find) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        retry().await
+    };
+    let (planned, retried) = tokio::join!(pump.drive(&id, &disturb), meanwhile);
+    retried?;
+    assert_eq!(planned?.run, 2, "there is a plan of the second run");
+    // Blocks begin, then (in the next run) deletions; each time somebody asks for another run.
+    for (run, call) in [(3, "Devices_BlockLogs"), (4, "Errors_DeleteError")] {
+        pump.approve(&id, &disturb).await?;
+        let meanwhile = async {
+            while pump.sim.audit().calls_of(call).is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            retry().await
+        };
+        let (planned, retried) = tokio::join!(pump.drive(&id, &disturb), meanwhile);
+        retried?;
+        let planned = planned?;
+        assert_eq!(planned.status, Status::AwaitingApproval, "{planned:#?}");
+        assert_eq!(planned.run, run);
+    }
+    let deleted_before = pump.sim.audit().deleted.len();
+    assert!(deleted_before > 0);
+    pump.approve(&id, &disturb).await?;
+    let record = pump.drive(&id, &disturb).await?;
+    assert!(record.left.is_empty());
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+
+    // The last run deleted the rest, and tells what earlier ones deleted as ours.
+    let report = pump.report(&record).await?;
+    assert_eq!(
+        report["tallies"]["reports"],
+        json!({ "deleted": 3 }),
+        "{report:#}"
+    );
+    // What the others did stands in their own reports.
+    let blocked = pump.report_of_run(&record, Some(2)).await?;
+    assert_eq!(blocked["status"], "cancelled");
+    assert!(blocked["approval"].is_object());
+    let installs = &blocked["tallies"]["installs"];
+    assert!(installs["blocked"].as_u64() > Some(0), "{blocked:#}");
+    let deleted = pump.report_of_run(&record, Some(3)).await?;
+    let tally = &deleted["tallies"]["reports"];
+    let known = tally["deleted"].as_u64().unwrap_or(0) + tally["failed"].as_u64().unwrap_or(0);
+    assert!(known >= deleted_before as u64, "{deleted:#}");
+    // A run that was retried before its plan was approved did nothing.
+    assert!(pump.report_of_run(&record, Some(1)).await.is_err());
     Ok(())
 }

@@ -65,8 +65,8 @@ pub(super) fn report(state: &State, call: &Call) -> Result<usize, Failure> {
     let found = state.world.by_error_id.get(call.param("errorId")).copied();
     found
         .filter(|it| {
-            let group = state.world.reports[*it].group;
-            state.world.groups[group].app == call.app && state.is_visible(*it)
+            let group = &state.world.groups[state.world.reports[*it].group];
+            group.app == call.app && !group.is_legacy_only && state.is_visible(*it)
         })
         .ok_or_else(|| Failure::not_found("The error was not found."))
 }

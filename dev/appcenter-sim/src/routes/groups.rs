@@ -45,7 +45,7 @@ pub(super) fn group(state: &State, call: &Call) -> Result<usize, Failure> {
         .world
         .groups
         .iter()
-        .position(|it| it.app == call.app && it.id == id)
+        .position(|it| it.app == call.app && it.id == id && !it.is_legacy_only)
         .ok_or_else(|| Failure::not_found("The error group was not found."))
 }
 
@@ -65,7 +65,7 @@ fn list(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let top = call.top(30, 0, 2000)?.clamp(1, state.quirks.page_limit);
     let mut found = Vec::new();
     for (index, group) in state.world.groups.iter().enumerate() {
-        if group.app != call.app || !is_wanted(call, group.is_crash)? {
+        if group.app != call.app || group.is_legacy_only || !is_wanted(call, group.is_crash)? {
             continue;
         }
         if call.query("version").is_some_and(|it| it != group.version) {

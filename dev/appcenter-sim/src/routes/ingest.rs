@@ -252,6 +252,7 @@ fn known_group(
         file: text("fileName"),
         line: u32::try_from(frame["lineNumber"].as_u64().unwrap_or(1)).unwrap_or(1),
         is_symbolicated: true,
+        is_legacy_only: false,
         reports: Vec::new(),
     });
     state.world.groups.len() - 1

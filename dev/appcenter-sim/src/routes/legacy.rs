@@ -42,26 +42,26 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// Groups of one reply.
 const PAGE: usize = 30;
 
-/// The group of the path, by its legacy or its current ID.
+/// The group of the path, by its legacy ID: a current one is none of this API's.
 pub(super) fn group(state: &State, call: &Call) -> Result<usize, Failure> {
     let id = call.param("crash_group_id");
     state
         .world
         .groups
         .iter()
-        .position(|it| it.app == call.app && (it.legacy_id == id || it.id == id))
+        .position(|it| it.app == call.app && it.legacy_id == id)
         .ok_or_else(|| Failure::not_found("The crash group was not found."))
 }
 
-/// The visible report of the path's `crash_id`, legacy or current.
+/// The visible report of the path's `crash_id`, by its legacy ID: a current one is none of this API's.
 pub(super) fn report_by_crash_id(state: &State, call: &Call) -> Result<usize, Failure> {
-    let id = call.param("crash_id");
-    let by_legacy = || {
-        let id: uuid::Uuid = id.parse().ok()?;
-        state.world.by_guid.get(&id).copied()
-    };
-    let found = state.world.by_error_id.get(id).copied().or_else(by_legacy);
-    found
+    call.param("crash_id")
+        .parse()
+        .ok()
+        .and_then(|id: uuid::Uuid| {
+            let found = state.world.by_guid.get(&id).copied();
+            found.filter(|it| state.world.reports[*it].legacy_id == id)
+        })
         .filter(|it| {
             let group = state.world.reports[*it].group;
             state.world.groups[group].app == call.app && state.is_visible(*it)
@@ -186,7 +186,7 @@ fn group_json(state: &State, index: usize) -> Value {
         "{}.{} ({}:{})",
         group.class, group.method, group.file, group.line
     );
-    json!({
+    let mut shown = json!({
         "crash_group_id": group.legacy_id,
         "new_crash_group_id": group.id,
         "display_id": (index + 1).to_string(),
@@ -216,5 +216,11 @@ fn group_json(state: &State, index: usize) -> Value {
         },
         "fatal": group.is_crash,
         "annotation": annotation,
-    })
+    });
+    if !state.quirks.legacy_bridges
+        && let Some(fields) = shown.as_object_mut()
+    {
+        fields.remove("new_crash_group_id");
+    }
+    shown
 }

@@ -231,6 +231,11 @@ fn crash(state: &State, report: usize, with_stack: bool) -> Value {
             "app_start_timestamp": iso(it.at - jiff::SignedDuration::from_secs(90)),
         },
     });
+    if !state.quirks.legacy_bridges
+        && let Some(fields) = crash.as_object_mut()
+    {
+        fields.retain(|name, _value| !name.starts_with("new_"));
+    }
     if with_stack {
         crash["stacktrace"] = render::stack_trace(group, os, message);
     }

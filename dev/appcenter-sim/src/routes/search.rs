@@ -72,6 +72,7 @@ fn search_groups(state: &mut State, call: &Call) -> Result<Reply, Failure> {
                 group.method
             );
             group.app == call.app
+                && !group.is_legacy_only
                 && state.counted(*it).next().is_some()
                 && (wanted == "*" || text.to_lowercase().contains(&wanted))
         })
@@ -108,6 +109,7 @@ fn search_errors(state: &mut State, call: &Call) -> Result<Reply, Failure> {
                 ..
             } = render::parts(state, *it);
             if group.app != call.app
+                || group.is_legacy_only
                 || !group.is_symbolicated
                 || report.at < page.oldest
                 || !state.is_indexed(*it)

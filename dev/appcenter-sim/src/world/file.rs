@@ -251,6 +251,8 @@ pub(super) struct GroupEntry {
     pub(super) frame: String,
     #[serde(default)]
     pub(super) unsymbolicated: bool,
+    #[serde(default)]
+    pub(super) legacy_only: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -169,6 +169,7 @@ fn group(world: &World, entry: GroupEntry) -> anyhow::Result<Group> {
         file: file.to_owned(),
         line: line.parse().context("a line is a number")?,
         is_symbolicated: !entry.unsymbolicated,
+        is_legacy_only: entry.legacy_only,
         reports: Vec::new(),
     })
 }

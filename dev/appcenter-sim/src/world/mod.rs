@@ -97,6 +97,8 @@ pub(crate) struct Group {
     pub(crate) line: u32,
     /// The search over reports covers what is symbolicated, lists cover everything.
     pub(crate) is_symbolicated: bool,
+    /// Only the legacy API shows the group and its reports.
+    pub(crate) is_legacy_only: bool,
     /// Its reports, newest first.
     pub(crate) reports: Vec<usize>,
 }

@@ -257,6 +257,15 @@ async fn the_legacy_paths_show_and_delete_the_same_reports() -> anyhow::Result<(
     }
     assert_eq!(legacy, current);
     assert!(current.len() > 50, "{}", current.len());
+    // Each API takes its own IDs alone.
+    let (group, error) = current.first().expect("there are reports");
+    for foreign in [
+        format!("/crash_groups/{group}"),
+        format!("/crash_groups/{group}/crashes/{error}"),
+        format!("/crashes/{error}/attachments"),
+    ] {
+        assert_eq!(client.get(&foreign).await?.status, 404, "{foreign}");
+    }
     let place = places.first().expect("there are crashes");
     assert_eq!(
         client.get(place).await?.status,

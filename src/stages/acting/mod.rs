@@ -2,14 +2,18 @@
 //!
 //! The slice remembers how far it got. Before a wave it is saved with the number of items that will have been attempted,
 //! so that a second run knows which calls an earlier one may have made: an item that is gone then was deleted by us.
+//!
+//! An item that fails for a reason that may pass is set aside for the rest of the invocation and the others go on, those
+//! that failed least often first: whatever is stuck in front, every item has its turn.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Outcome, StageError};
+use super::{Context, Outcome, StageError, Wait};
 use crate::work::{Error, Slice, SliceEnd};
 
 /// Items whose calls are in flight at once.
@@ -43,6 +47,17 @@ pub struct Work<T> {
     /// Whether a call for it may have been made.
     #[serde(default)]
     pub attempted: bool,
+    /// How often it failed for a reason that may pass.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stops: u32,
+    /// The last of these reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(stops: &u32) -> bool {
+    *stops == 0
 }
 
 /// A slice's items.
@@ -61,22 +76,17 @@ impl<T> Default for Items<T> {
 impl<T> Items<T> {
     /// Items of which nothing is known yet.
     pub fn new(items: impl IntoIterator<Item = T>) -> Self {
-        let items = items
-            .into_iter()
-            .map(|item| Work {
-                item,
-                fate: None,
-                detail: None,
-                attempted: false,
-            })
-            .collect();
+        let items = items.into_iter().map(Work::new).collect();
         Self { items }
     }
 
-    /// The next items without a fate.
-    fn wave(&self) -> Vec<usize> {
-        let open = (0..self.items.len()).filter(|n| self.items[*n].fate.is_none());
-        open.take(WAVE).collect()
+    /// The next items without a fate, less those that were set aside: those that failed least often first.
+    fn wave(&self, aside: &BTreeSet<usize>) -> Vec<usize> {
+        let is_open = |n: &usize| self.items[*n].fate.is_none() && !aside.contains(n);
+        let mut open: Vec<usize> = (0..self.items.len()).filter(is_open).collect();
+        open.sort_by_key(|n| self.items[*n].stops);
+        open.truncate(WAVE);
+        open
     }
 
     /// Notes that calls for these items may be made from now on; whether they may have been made before, for each.
@@ -84,6 +94,15 @@ impl<T> Items<T> {
         wave.iter()
             .map(|n| std::mem::replace(&mut self.items[*n].attempted, true))
             .collect()
+    }
+
+    /// Fails what has no fate.
+    fn give_up(&mut self, reason: &str) -> SliceEnd {
+        for work in self.items.iter_mut().filter(|work| work.fate.is_none()) {
+            let own = work.stopped.take();
+            work.fate = Some(Fate::Failed(own.unwrap_or_else(|| reason.to_owned())));
+        }
+        self.end()
     }
 
     /// The slice's end as its items tell it.
@@ -133,13 +152,47 @@ pub struct Earlier {
     pub detail: Option<String>,
 }
 
-/// Acts on a slice's items until all have a fate, time is up, or something stops it.
+/// What the waves need of their invocation.
+trait Keeper<T>: Send {
+    /// Stores the items; `progressed` when one has got a fate since the last time.
+    fn save(
+        &mut self,
+        items: &Items<T>,
+        progressed: bool,
+    ) -> impl Future<Output = Result<(), StageError>> + Send;
+
+    /// Whether it is time to save and continue in a new message.
+    fn is_out_of_time(&self) -> bool;
+}
+
+struct SliceKeeper<'a> {
+    cx: Context<'a>,
+    slice: &'a mut Slice,
+}
+
+impl<T: Serialize + Sync> Keeper<T> for SliceKeeper<'_> {
+    async fn save(&mut self, items: &Items<T>, progressed: bool) -> Result<(), StageError> {
+        if progressed {
+            self.slice.state.tries = 0;
+            self.slice.state.failing_since = None;
+        }
+        self.slice.set_body(items)?;
+        self.cx.app.store.save_slice(self.slice).await?;
+        Ok(())
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.cx.is_out_of_time()
+    }
+}
+
+/// Acts on a slice's items until all have a fate, all that have none were tried, or time is up.
 ///
 /// `act` is told what an earlier run may have done to the item. An item that fails for a reason that may pass is
 /// tried again in a later invocation; the others go on.
 ///
 /// # Errors
-/// The first error that stopped an item, once all that could be done in this wave is saved.
+/// The error that says most of those that stopped an item, once what was done is saved.
 pub async fn act<T, F, Fut>(
     cx: Context<'_>,
     slice: &mut Slice,
@@ -158,11 +211,26 @@ where
         }));
     }
     let mut items: Items<T> = slice.body()?;
-    let mut wave = items.wave();
+    waves(&mut items, &mut SliceKeeper { cx, slice }, act).await
+}
+
+async fn waves<T, K, F, Fut>(
+    items: &mut Items<T>,
+    keeper: &mut K,
+    act: F,
+) -> Result<Outcome, StageError>
+where
+    T: Clone,
+    K: Keeper<T>,
+    F: Fn(T, Earlier) -> Fut,
+    Fut: Future<Output = Fated>,
+{
+    let mut aside = BTreeSet::new();
+    let mut stopped = None;
+    let mut wave = items.wave(&aside);
     let mut before = items.attempt(&wave);
     if before.contains(&false) {
-        slice.set_body(&items)?;
-        cx.app.store.save_slice(slice).await?;
+        keeper.save(items, false).await?;
     }
     while !wave.is_empty() {
         let calls = wave.iter().zip(before).map(|(n, attempted)| {
@@ -175,45 +243,83 @@ where
             .buffer_unordered(IN_FLIGHT)
             .collect()
             .await;
-        let mut stopped = None;
+        let mut progressed = false;
         for (n, fated) in fates {
-            let (fate, detail) = match fated {
-                Ok(fated) => fated,
-                Err(Undone {
-                    error: StageError::Permanent { reason },
-                    ..
-                }) => (Fate::Failed(reason), None),
-                Err(Undone { error, detail }) => {
-                    if detail.is_some() {
-                        items.items[n].detail = detail;
-                    }
+            match items.items[n].note(fated) {
+                None => progressed = true,
+                Some(error) => {
+                    aside.insert(n);
                     stopped = Some(worse(stopped, error));
-                    continue;
                 }
-            };
-            items.items[n].fate = Some(fate);
-            items.items[n].detail = detail;
-            slice.state.tries = 0;
-            slice.state.failing_since = None;
+            }
         }
-        wave = items.wave();
-        let goes_on = stopped.is_none() && !cx.is_out_of_time();
+        wave = items.wave(&aside);
+        let goes_on = !stopped.as_ref().is_some_and(stops_all) && !keeper.is_out_of_time();
         // One save tells of this wave and announces the next.
         before = if goes_on {
             items.attempt(&wave)
         } else {
             Vec::new()
         };
-        slice.set_body(&items)?;
-        cx.app.store.save_slice(slice).await?;
-        if let Some(error) = stopped {
-            return Err(error);
-        }
-        if !goes_on && !wave.is_empty() {
-            return Ok(Outcome::Continue);
+        keeper.save(items, progressed).await?;
+        if !goes_on {
+            break;
         }
     }
-    Ok(Outcome::Over(items.end()))
+    match stopped {
+        Some(error) => Err(error),
+        None if wave.is_empty() => Ok(Outcome::Over(items.end())),
+        None => Ok(Outcome::Continue),
+    }
+}
+
+impl<T> Work<T> {
+    /// An item of which nothing is known yet.
+    pub fn new(item: T) -> Self {
+        Self {
+            item,
+            fate: None,
+            detail: None,
+            attempted: false,
+            stops: 0,
+            stopped: None,
+        }
+    }
+
+    /// Notes what a call came to; the error when that was nothing yet.
+    fn note(&mut self, fated: Fated) -> Option<StageError> {
+        let (fate, detail) = match fated {
+            Ok(fated) => fated,
+            Err(Undone {
+                error: StageError::Permanent { reason },
+                ..
+            }) => (Fate::Failed(reason), None),
+            Err(Undone { error, detail }) => {
+                if detail.is_some() {
+                    self.detail = detail;
+                }
+                if let StageError::Retry { reason, wait } = &error
+                    && !matches!(wait, Wait::Throttled(_) | Wait::Held(_))
+                {
+                    self.stops = self.stops.saturating_add(1);
+                    self.stopped = Some(reason.clone());
+                }
+                return Some(error);
+            }
+        };
+        (self.fate, self.detail) = (Some(fate), detail);
+        self.stopped = None;
+        None
+    }
+}
+
+/// Whether what stopped one item would stop every other, too.
+fn stops_all(error: &StageError) -> bool {
+    match error {
+        StageError::Retry { wait, .. } => matches!(wait, Wait::Throttled(_) | Wait::Held(_)),
+        StageError::Permanent { .. } => false,
+        StageError::Stopped | StageError::Work(_) => true,
+    }
 }
 
 /// Of two errors the one that says more about what to do: a stop, then stored state, then the later retry.
@@ -230,7 +336,7 @@ fn worse(known: Option<StageError>, error: StageError) -> StageError {
     }
 }
 
-/// Fails what is left of a slice.
+/// Fails what is left of a slice: each item with what it failed with last, or else with the slice's reason.
 ///
 /// # Errors
 /// When its state cannot be read.
@@ -239,10 +345,10 @@ where
     T: Serialize + DeserializeOwned,
 {
     let mut items: Items<T> = slice.body()?;
-    for work in items.items.iter_mut().filter(|work| work.fate.is_none()) {
-        work.fate = Some(Fate::Failed(reason.to_owned()));
-    }
-    let end = items.end();
+    let end = items.give_up(reason);
     slice.set_body(&items)?;
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests;

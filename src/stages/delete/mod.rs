@@ -1,7 +1,10 @@
 //! `delete`: delete each report of the approved plan, and each test run that a person released. It cannot be undone.
 //!
 //! `deleted` needs a 2xx without failed blobs. A 404 counts only after the same token sees the app and not the report;
-//! it then means `deleted` when an earlier attempt of ours may have done it, and `already_gone` when none did.
+//! it then means `deleted` when an earlier attempt of ours may have done it, and `already_gone` when none did. An attempt of
+//! an earlier run of the request is one of ours.
+
+mod earlier;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -86,7 +89,9 @@ pub(super) async fn cut(cx: Context<'_>, record: &Record) -> Result<CutOutcome, 
             app: it.app,
             what: What::TestRun { run: it.run_id },
         });
-    super::block::slices(reports.chain(runs), cx.app.config.limits.slice_items)
+    let ours = earlier::load(cx, record).await?;
+    let items = reports.chain(runs).map(|item| ours.known(item));
+    super::block::slices_of_work(items, cx.app.config.limits.slice_items)
 }
 
 /// Deletes what is in one slice.

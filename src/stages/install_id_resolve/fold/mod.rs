@@ -11,6 +11,7 @@ use crate::domain::document::Window;
 use crate::domain::hit::{Hit, InstallFrom, LISTED, Stream};
 use crate::domain::{ErrorId, GroupId, InstallId, LegacyIds};
 use crate::search::facts::ids_in_name;
+use crate::stages::inventory::Bridge;
 use crate::work::names;
 
 /// An installation, as its rows and reports show it.
@@ -41,6 +42,8 @@ pub struct Report {
     pub group_id: Option<GroupId>,
     /// The installation that sent it, by its own words or by a log row that names it.
     pub install: Option<InstallId>,
+    /// Whether only log rows that name its blob, or its GUID, told the install so far.
+    pub by_row: bool,
     /// It holds a searched install ID without saying that it is of it.
     pub mentions: bool,
     /// Name and content tell different reports, so that neither is acted on.
@@ -102,6 +105,12 @@ pub struct Findings {
     /// What records outside of the window show of their installs: it still tells whether they are shared.
     outside: BTreeMap<InstallId, (BTreeSet<String>, BTreeSet<String>)>,
     rows: Rows,
+}
+
+/// What a report is known by here: its GUID, where its ID has one.
+fn key_of(id: &ErrorId) -> String {
+    id.guid()
+        .map_or_else(|| id.to_string(), |guid| guid.to_string())
 }
 
 /// The report that a log row without a link is about.
@@ -197,6 +206,7 @@ impl Findings {
         let report = self.report(error_id.as_ref(), payload.map_or("", String::as_str));
         report.blobs.extend(payload.cloned());
         report.learn_id(error_id);
+        report.by_row |= report.install.is_none() && hit.install.is_some();
         report.install = report.install.or(hit.install);
         report.named.add(&hit.reasons);
         report.at = report.at.or_else(|| time_of(hit));
@@ -216,6 +226,7 @@ impl Findings {
         report.legacy = report.legacy.take().or(legacy);
         report.learn_id(hit.error_id.clone());
         report.group_id = report.group_id.take().or_else(|| hit.group_id.clone());
+        report.by_row &= hit.install.is_none();
         report.install = hit.install.or(report.install);
         report.mentions |= !hit.holds.is_empty() && hit.install.is_none();
         report.disagrees |= hit.disagrees;
@@ -235,12 +246,7 @@ impl Findings {
     }
 
     fn report(&mut self, error_id: Option<&ErrorId>, blob: &str) -> &mut Report {
-        let key = match error_id {
-            Some(id) => id
-                .guid()
-                .map_or_else(|| id.to_string(), |guid| guid.to_string()),
-            None => format!("blob {blob}"),
-        };
+        let key = error_id.map_or_else(|| format!("blob {blob}"), key_of);
         self.reports.entry(key).or_default()
     }
 
@@ -260,7 +266,11 @@ impl Findings {
             install.named.weak |= report.named.weak;
             install.users.extend(report.users.iter().cloned());
             install.models.extend(report.models.iter().cloned());
-            install.provenance.insert("a report of it");
+            install.provenance.insert(if report.by_row {
+                "a log row that names a report of it"
+            } else {
+                "a report of it"
+            });
         }
         for (id, (users, models)) in &self.outside {
             if let Some(install) = self.installs.get_mut(id) {
@@ -268,6 +278,17 @@ impl Findings {
                 install.models.extend(models.iter().cloned());
             }
         }
+    }
+
+    /// Takes what the app's legacy list calls a report, if that is one of those found: the list is of the app, so it is, too.
+    pub fn bridge(&mut self, bridge: Bridge) {
+        let Some(report) = self.reports.get_mut(&key_of(&bridge.error)) else {
+            return;
+        };
+        report.learn_id(Some(bridge.error));
+        report.group_id = report.group_id.take().or(Some(bridge.group));
+        report.legacy = report.legacy.take().or(Some(bridge.legacy));
+        report.is_of_app = true;
     }
 
     /// Notes that a look-up found a report in this app.
@@ -310,37 +331,4 @@ impl Findings {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::rows::tests::{install, row};
-    use super::*;
-    use crate::domain::hit::Reason;
-
-    #[test]
-    fn a_row_without_a_link_names_its_report_by_its_own_id() {
-        let guid = "0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0";
-        let mut findings = Findings::new(&[install(1)]);
-        let mut of_report = row(install(1), 0);
-        of_report.message_type = Some("ErrorLog".to_owned());
-        of_report.message_id = Some(guid.to_owned());
-        findings.take(&of_report, true, None);
-        // The blob tells the whole ID and no install.
-        let mut blob = row(install(1), 0);
-        blob.blob = "2026/11/20/09/03/crashes/x.json".to_owned();
-        blob.reasons = vec![Reason::Link];
-        (blob.install, blob.holds) = (None, Vec::new());
-        blob.error_id = format!("2518291138564839999-{guid}").parse().ok();
-        blob.group_id = "4107427461u".parse().ok();
-        findings.take(&blob, true, None);
-        // An event's own ID is nobody's report.
-        let mut event = row(install(1), 1);
-        event.message_type = Some("EventLog".to_owned());
-        event.message_id = Some("0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f1".to_owned());
-        findings.take(&event, true, None);
-        findings.close();
-        assert_eq!(findings.reports.len(), 1);
-        let report = findings.reports.values().next().expect("one report");
-        assert_eq!(report.install, Some(install(1)));
-        assert!(report.group_id.is_some() && report.blobs.len() == 1);
-        assert_eq!(report.error_id, blob.error_id, "the whole ID");
-    }
-}
+mod tests;

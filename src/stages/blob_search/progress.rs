@@ -1,0 +1,253 @@
+//! How far a request is in a day, and what was found for it. Pure.
+
+use jiff::Timestamp;
+
+use super::pass::SHARED;
+use super::scan::{Ended, Found, ScanError};
+use super::{DayResult, Within};
+use crate::domain::hit::Stream;
+use crate::domain::plan::Unreadable;
+use crate::storage::{ETag, Entry};
+use crate::work::names;
+
+/// Unreadable blobs that are named; more are counted in the last one's reason.
+const MAX_NAMED: usize = 1000;
+/// Of a blob that is not there any more there is nothing to find.
+const DELETED: &str = "it was deleted during the search";
+
+/// How far a request is in a day.
+pub(super) struct Progress {
+    /// What its slice says of it.
+    pub(super) result: DayResult,
+    /// Hits that are not written yet, a line each.
+    pub(super) pending: Vec<u8>,
+    since: Option<Timestamp>,
+    other_apps: Vec<String>,
+    /// How much of `pending` is of blobs before the one at hand.
+    before: usize,
+    /// The place of the blob at hand, if the request wants it.
+    at: Option<String>,
+}
+
+impl Progress {
+    /// Goes on where a slice says. Only blobs written after `since` are new to it; `other_apps` are the request's other apps.
+    pub(super) fn new(
+        result: DayResult,
+        since: Option<Timestamp>,
+        other_apps: Vec<String>,
+    ) -> Self {
+        Self {
+            result,
+            pending: Vec::new(),
+            since,
+            other_apps,
+            before: 0,
+            at: None,
+        }
+    }
+
+    /// A place in the day's order: source by source.
+    fn place(source: usize, blob: &str) -> String {
+        format!("{source}{blob}")
+    }
+
+    /// Whether a blob is still to be read for it.
+    pub(super) fn wants(&self, entry: &Entry, source: usize) -> bool {
+        let place = Self::place(source, &entry.name);
+        let is_ahead = match (&self.result.within, &self.result.resume_after) {
+            (Some(within), _) => place >= within.place,
+            (None, Some(done)) => place > *done,
+            (None, None) => true,
+        };
+        is_ahead && self.since.is_none_or(|since| entry.last_modified >= since)
+    }
+
+    /// The place of the blob within which the time of an earlier pass was over.
+    pub(super) fn cut_at(&self) -> Option<&str> {
+        let within = self.result.within.as_ref();
+        within.filter(|it| it.tries > 0).map(|it| it.place.as_str())
+    }
+
+    /// Comes to a blob.
+    pub(super) fn arrive(&mut self, entry: &Entry, source: usize) {
+        let is_wanted = self.wants(entry, source);
+        self.at = is_wanted.then(|| Self::place(source, &entry.name));
+        let is_past = self.at.as_ref().is_some_and(|at| {
+            let within = self.result.within.as_ref();
+            within.is_some_and(|within| within.place != *at)
+        });
+        if is_past {
+            self.leave();
+        }
+    }
+
+    /// Leaves a blob that ended an earlier pass and is not there any more. What was found in it was there.
+    pub(super) fn leave(&mut self) {
+        if let Some(within) = self.result.within.take() {
+            let blob = within.place.get(1..).unwrap_or_default();
+            name(&mut self.result.unreadable, blob, DELETED);
+            self.result.resume_after = Some(within.place);
+        }
+    }
+
+    /// Begins with the blob at hand, or goes on where an earlier pass left this version of it.
+    pub(super) fn open(&mut self, etag: &ETag) {
+        let Some(at) = &self.at else { return };
+        let result = &mut self.result;
+        if let Some(within) = &result.within {
+            if within.etag == *etag {
+                return;
+            }
+            // What was taken of another version does not count.
+            result.parts.truncate(within.parts);
+            (result.hits, result.foreign) = (within.hits, within.foreign);
+        }
+        self.before = self.pending.len();
+        result.within = Some(Within {
+            place: at.clone(),
+            etag: etag.clone(),
+            record: 0,
+            parts: result.parts.len(),
+            hits: result.hits,
+            foreign: result.foreign,
+            tries: 0,
+        });
+    }
+
+    /// Takes a hit of the blob at hand, unless an earlier pass took it.
+    pub(super) fn take(&mut self, app_id: &str, found: &Found) {
+        let result = &mut self.result;
+        let Some(within) = result.within.as_mut().filter(|_| self.at.is_some()) else {
+            return;
+        };
+        if found.record < within.record {
+            return;
+        }
+        within.record = found.record + 1;
+        match &found.app_id {
+            Some(named) if named.eq_ignore_ascii_case(app_id) => {}
+            // The same day is searched for the request's other apps: each takes its own.
+            Some(named)
+                if self
+                    .other_apps
+                    .iter()
+                    .any(|it| it.eq_ignore_ascii_case(named)) =>
+            {
+                return;
+            }
+            Some(_) => {
+                result.foreign += 1;
+                return;
+            }
+            // It does not say whose it is; `install-id-resolve` finds out.
+            None => {}
+        }
+        result.hits += 1;
+        self.pending.extend_from_slice(&found.line);
+    }
+
+    /// Counts that the time was over within the blob at hand. Returns how often it was.
+    pub(super) fn count_cut(&mut self) -> Option<u32> {
+        let within = self.result.within.as_mut().filter(|_| self.at.is_some())?;
+        within.tries += 1;
+        Some(within.tries)
+    }
+
+    /// Is done with the blob at hand.
+    pub(super) fn end(&mut self, entry: &Entry, source: usize, ended: &Result<Ended, ScanError>) {
+        let Some(at) = self.at.take() else { return };
+        let within = self.result.within.take();
+        match ended {
+            Ok(ended) => {
+                self.count(entry, source, ended);
+                if !ended.is_whole {
+                    let reason = format!(
+                        "not searched beyond record {} (at byte {} of {}): {} invocations were too short",
+                        ended.records,
+                        ended.bytes,
+                        entry.size,
+                        within.map_or(0, |it| it.tries)
+                    );
+                    name(&mut self.result.not_searched, &entry.name, &reason);
+                }
+            }
+            Err(error) => {
+                let reason = match error {
+                    // Deleted between list and read: by a lifecycle rule, say.
+                    ScanError::Gone => DELETED.to_owned(),
+                    ScanError::Storage(error) => format!("it could not be read: {error}"),
+                    ScanError::Broken => "the search of it broke off".to_owned(),
+                };
+                name(&mut self.result.unreadable, &entry.name, &reason);
+            }
+        }
+        self.result.resume_after = Some(at);
+    }
+
+    fn count(&mut self, entry: &Entry, source: usize, ended: &Ended) {
+        let result = &mut self.result;
+        let stream = Stream::of(&entry.name);
+        // Those stand in the list of the app's reports.
+        let is_collected = names::is_collected(&entry.name);
+        let kind = if is_collected {
+            "collected"
+        } else {
+            stream_name(stream)
+        };
+        *result.blobs.entry(kind.to_owned()).or_default() += 1;
+        result.bytes += ended.bytes;
+        result.records += ended.records;
+        if source == SHARED {
+            result.shared_reports += ended.own.named;
+            result.shared_report_rows += ended.own.rows;
+        } else if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
+            // A blob can hold all reports of a minute.
+            result.reports += ended.records;
+        }
+        for part in &ended.not_searched {
+            name(&mut result.not_searched, &entry.name, &part.to_string());
+        }
+    }
+
+    /// Gives what is to be written: the hits of blobs before the one at hand, and apart from them its own, so that they
+    /// can be dropped alone.
+    pub(super) fn unwritten(&mut self) -> [(Vec<u8>, bool); 2] {
+        let mut earlier = std::mem::take(&mut self.pending);
+        let own = match &self.result.within {
+            Some(_) => earlier.split_off(self.before.min(earlier.len())),
+            None => Vec::new(),
+        };
+        self.before = 0;
+        [(earlier, false), (own, true)]
+    }
+
+    /// Names a part that was written, and whether it is of the blob at hand.
+    pub(super) fn wrote(&mut self, part: String, is_own: bool) {
+        let result = &mut self.result;
+        result.parts.push(part);
+        if let Some(within) = result.within.as_mut().filter(|_| !is_own) {
+            within.parts = result.parts.len();
+        }
+    }
+}
+
+fn name(list: &mut Vec<Unreadable>, blob: &str, reason: &str) {
+    if list.len() < MAX_NAMED {
+        list.push(Unreadable {
+            blob: blob.to_owned(),
+            reason: reason.to_owned(),
+        });
+    } else if let Some(last) = list.last_mut() {
+        "… and more, which are not named".clone_into(&mut last.reason);
+    }
+}
+
+fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Logs => "logs",
+        Stream::Crashes => "crashes",
+        Stream::Errors => "errors",
+        Stream::Attachments => "attachments",
+        Stream::Other => "other",
+    }
+}

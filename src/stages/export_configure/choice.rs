@@ -1,0 +1,131 @@
+//! Which export serves us: what we want, which of those that are there is the best, and where it writes.
+
+use secrecy::ExposeSecret as _;
+
+use super::note;
+use crate::appcenter::{
+    ExportConfiguration, ExportState as State, ExportStorage, ExportTarget, ExportType,
+};
+use crate::config;
+use crate::stages::setup::{AppSetup, ExportState};
+use crate::stages::{Context, StageError};
+
+/// The export that the settings ask for; none where they ask for none.
+pub(super) fn target(export: &config::ExportType) -> Result<Option<ExportTarget>, StageError> {
+    let storage = match export {
+        config::ExportType::None => return Ok(None),
+        config::ExportType::Standard { subscription_id } => ExportStorage::LinkedSubscription {
+            subscription_id: subscription_id.parse().map_err(|_error| {
+                StageError::permanent("setting `EXPORT_SUBSCRIPTION_ID` is no UUID")
+            })?,
+        },
+        config::ExportType::Custom { connection_string } => {
+            ExportStorage::ConnectionString(connection_string.expose_secret().to_owned().into())
+        }
+    };
+    Ok(Some(ExportTarget {
+        storage,
+        with_app_id: Some(true),
+        backfill: Some(true),
+    }))
+}
+
+/// Whether an export writes where the settings say, as far as the service tells. A change has to name a target, so
+/// changing any other one would send somebody's export elsewhere.
+pub(super) fn is_ours(configuration: &ExportConfiguration, target: &ExportTarget) -> bool {
+    let is_kind = |kind: &str| configuration.kind().is_none_or(|it| it == kind);
+    if !is_kind(target.storage.kind()) {
+        return false;
+    }
+    match &target.storage {
+        ExportStorage::LinkedSubscription { subscription_id } => configuration
+            .subscription_id()
+            .is_none_or(|it| it.parse() == Ok(*subscription_id)),
+        ExportStorage::ConnectionString(text) => {
+            let ours = config::Storage::ConnectionString(text.clone()).azure_account();
+            let told = configuration.resource_name.as_ref();
+            ours.zip(told)
+                .is_none_or(|(ours, told)| ours.eq_ignore_ascii_case(told))
+        }
+    }
+}
+
+/// The configuration that serves us best: to Blob Storage; enabled before pending before the rest; with everything; of
+/// those that leave something out, one that may be changed.
+pub(super) fn best<'a>(
+    listed: &'a [ExportConfiguration],
+    target: Option<&ExportTarget>,
+) -> Option<&'a ExportConfiguration> {
+    let rank = |configuration: &ExportConfiguration| match &configuration.state {
+        Some(State::Enabled) => 0,
+        Some(State::Pending) => 1,
+        Some(State::Disabled) => 2,
+        _ => 3,
+    };
+    listed
+        .iter()
+        .filter(|it| !matches!(it.export_type, Some(ExportType::AppInsights)))
+        .filter(|it| !matches!(it.state, Some(State::Deleted)))
+        // One whose target is wrong does not stand in the way of a new one.
+        .filter(|it| target.is_none() || !matches!(it.state, Some(State::Invalid)))
+        .min_by_key(|it| {
+            let missing = it.missing_entities().len();
+            let is_others = missing > 0 && target.is_some_and(|target| !is_ours(it, target));
+            (rank(it), is_others, missing)
+        })
+}
+
+/// One that stands beside another: made for what the other does not write, whoever made it.
+pub(super) fn beside<'a>(
+    listed: &'a [ExportConfiguration],
+    other: &ExportConfiguration,
+) -> Option<&'a ExportConfiguration> {
+    listed.iter().find(|it| {
+        let is_export = !matches!(it.export_type, Some(ExportType::AppInsights));
+        let writes = matches!(it.state, Some(State::Pending | State::Enabled));
+        is_export && writes && it.id != other.id
+    })
+}
+
+/// What is kept of a configuration.
+pub(super) fn state(configuration: &ExportConfiguration) -> ExportState {
+    ExportState {
+        id: configuration.id.as_str().to_owned(),
+        state: configuration
+            .state
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        created_at: configuration.creation_time,
+        last_run: configuration.last_run_time,
+    }
+}
+
+/// Whether an export was made so lately that its first run may be to come.
+pub(super) fn is_new(cx: Context<'_>, configuration: &ExportConfiguration) -> bool {
+    let age = |at| cx.now().duration_since(at).unsigned_abs();
+    let made = configuration.creation_time;
+    made.is_some_and(|at| age(at) < cx.app.config.app_center.export_pending)
+}
+
+/// Says where a standard export writes: to an account that App Center made. One that is not searched is an exception.
+pub(super) fn say_where(cx: Context<'_>, setup: &mut AppSetup, best: &ExportConfiguration) {
+    let is_standard = best.kind() == Some("blob_storage_linked_subscription");
+    let (true, Some(account)) = (is_standard, &best.resource_name) else {
+        return;
+    };
+    match cx.app.config.archive.azure_account() {
+        Some(ours) if !ours.eq_ignore_ascii_case(account) => {
+            setup.shortfall = Some("the export writes to another storage account".to_owned());
+            note(
+                &mut setup.exceptions,
+                format!(
+                    "the export writes to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it writes is not searched"
+                ),
+            );
+        }
+        _ => note(
+            &mut setup.notes,
+            format!("the export writes to the storage account `{account}`"),
+        ),
+    }
+}

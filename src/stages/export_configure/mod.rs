@@ -1,0 +1,273 @@
+//! `export-configure`: learn each app's ID, and have App Center export its crashes, errors, attachments and logs.
+//!
+//! An export that is good enough is left alone; one that is not is changed only as far as needed, and the change is
+//! noted. Nothing here deletes or disables a configuration: that may delete the archive.
+
+mod change;
+mod choice;
+
+use self::change::{Why, complete, create, pending};
+use self::choice::{beside, best, is_new, say_where, state, target};
+use super::setup::{AppSetup, Path, Remembered, recall, remember};
+use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
+use crate::appcenter::{Client, Error, ExportState as State};
+use crate::domain::AppRef;
+use crate::work::{Slice, SliceEnd};
+use crate::workflow::Record;
+
+/// One slice an app.
+pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
+    cut_by_app(record, |app| AppSetup {
+        app: Some(app.clone()),
+        ..AppSetup::default()
+    })
+}
+
+/// Sets up one app.
+pub(super) async fn run(
+    cx: Context<'_>,
+    _record: &Record,
+    slice: &mut Slice,
+) -> Result<Outcome, StageError> {
+    let mut setup: AppSetup = slice.body()?;
+    let Some(app) = setup.app.clone() else {
+        return Err(StageError::permanent("the slice names no app"));
+    };
+    let mut remembered = recall(cx, &app).await?;
+    if setup.remembered_id.is_none() {
+        setup.remembered_id.clone_from(&remembered.app_id);
+        slice.set_body(&setup)?;
+    }
+    setup.completed_at = remembered.completed_at;
+    if cx.app.config.app_center.retired {
+        note(
+            &mut setup.exceptions,
+            "App Center is set as retired: it was not asked",
+        );
+        note_unknown(&mut setup);
+        slice.set_body(&setup)?;
+        return Ok(done());
+    }
+    let mut outcome = set_up(cx, &app, slice, &mut setup, &mut remembered).await;
+    if let Err(error) = outcome {
+        outcome = match retirement::conclude(cx, &app, &mut remembered, &error).await? {
+            Some(evidence) => {
+                retire(&mut setup, &evidence);
+                slice.set_body(&setup)?;
+                return Ok(done());
+            }
+            None => Err(error),
+        };
+    } else {
+        retirement::alive(cx, &app, &mut remembered).await?;
+    }
+    if matches!(outcome, Ok(Outcome::Over(_))) {
+        choose_path(cx, &mut setup);
+    }
+    slice.set_body(&setup)?;
+    outcome
+}
+
+/// Goes on without App Center: what the archive holds is searched and delivered all the same.
+fn retire(setup: &mut AppSetup, evidence: &str) {
+    setup.path = Path::Blob;
+    setup.is_unreachable = true;
+    setup.is_retired = true;
+    note(
+        &mut setup.exceptions,
+        format!(
+            "App Center counts as retired: {evidence}. It was not asked for newer crashes, errors and logs, nor for reports that the archive does not name, and nothing can be blocked or deleted there"
+        ),
+    );
+    note_unknown(setup);
+}
+
+/// Decides where the app's data is got from, and says so where it is not the usual way.
+fn choose_path(cx: Context<'_>, setup: &mut AppSetup) {
+    let settings = &cx.app.config.app_center;
+    let (path, reason) = setup.choose(settings.path, settings.retired, cx.now());
+    setup.path = path;
+    if path == Path::Api {
+        note(
+            &mut setup.notes,
+            format!("crashes and errors are got by API, report by report, as well: {reason}"),
+        );
+    }
+}
+
+fn done() -> Outcome {
+    Outcome::Over(SliceEnd {
+        done: 1,
+        ..SliceEnd::default()
+    })
+}
+
+fn note(notes: &mut Vec<String>, text: impl Into<String>) {
+    let text = text.into();
+    if !notes.contains(&text) {
+        notes.push(text);
+    }
+}
+
+async fn set_up(
+    cx: Context<'_>,
+    app: &AppRef,
+    slice: &mut Slice,
+    setup: &mut AppSetup,
+    remembered: &mut Remembered,
+) -> Result<Outcome, StageError> {
+    let client = cx.app.app_center()?;
+    if setup.app_id.is_none() {
+        let id = app_id(client, app).await?;
+        if remembered.app_id.as_ref() != Some(&id) {
+            let known = Some(id.clone());
+            *remembered = remember(cx, app, |it| it.app_id.clone_from(&known)).await?;
+        }
+        setup.app_id = Some(id);
+    }
+    if setup.retention_days.is_none() {
+        setup.retention_days = match client.retention(app).await {
+            Ok(days) => Some(days),
+            Err(Error::NotFound(_) | Error::Gone | Error::Rejected { .. }) => {
+                note(&mut setup.notes, "the retention setting could not be read");
+                Some(28)
+            }
+            Err(error) => return Err(error.into()),
+        };
+    }
+    let listed = match client.export_configurations(app).await {
+        Ok(listed) => listed,
+        Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+        Err(Error::Gone | Error::Rejected { .. }) => {
+            setup.shortfall = Some("its export configurations could not be listed".to_owned());
+            note(
+                &mut setup.exceptions,
+                "export configurations could not be listed: only what the archive holds already was searched",
+            );
+            return Ok(done());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let target = target(&cx.app.config.app_center.export)?;
+    let Some(best) = best(&listed, target.as_ref()) else {
+        let Some(target) = target else {
+            note(
+                &mut setup.exceptions,
+                "the app has no export to Blob Storage, and EXPORT_TYPE is `none`: of log rows, only what the archive holds already was searched",
+            );
+            return Ok(done());
+        };
+        return create(cx, (client, app), slice, setup, &target, Why::None).await;
+    };
+    setup.export = Some(state(best));
+    say_where(cx, setup, best);
+    // What a new one backfills is there only after it has run.
+    let made = setup.created.as_deref();
+    if let Some(made) = listed.iter().find(|it| Some(it.id.as_str()) == made) {
+        let is_waiting = match &made.state {
+            Some(State::Pending) => true,
+            Some(State::Enabled) => made.last_run_time.is_none(),
+            _ => false,
+        };
+        if is_waiting {
+            return Ok(pending(cx, setup));
+        }
+    }
+    match (&best.state, target) {
+        (Some(State::Pending), _) => Ok(pending(cx, setup)),
+        // A new one, whoever made it (our own creation may have been lost with its answer): its backfill is to come.
+        (Some(State::Enabled), _) if best.last_run_time.is_none() && is_new(cx, best) => {
+            Ok(pending(cx, setup))
+        }
+        (Some(State::Enabled), Some(target)) if setup.misses_backfill => {
+            // The answer to a creation may have been lost: then another one is there.
+            if let Some(beside) = beside(&listed, best) {
+                setup.misses_backfill = false;
+                setup.created = Some(beside.id.as_str().to_owned());
+                return Ok(pending(cx, setup));
+            }
+            create(cx, (client, app), slice, setup, &target, Why::Disabled).await
+        }
+        (Some(State::Enabled), target) => {
+            let of = (best, listed.as_slice());
+            complete(cx, (client, app), slice, setup, of, target.as_ref()).await
+        }
+        (Some(State::Disabled), Some(target)) => {
+            // One that is enabled again writes nothing of the time in between; a new one beside it does.
+            setup.misses_backfill = true;
+            slice.set_body(setup)?;
+            cx.app.store.save_slice(slice).await?;
+            match client.enable_export_configuration(app, &best.id).await {
+                Ok(()) => note(
+                    &mut setup.notes,
+                    "the export configuration was disabled and has been enabled",
+                ),
+                Err(error @ (Error::Rejected { .. } | Error::NotFound(_) | Error::Gone)) => {
+                    setup.misses_backfill = false;
+                    note(
+                        &mut setup.exceptions,
+                        format!("the export is disabled and could not be enabled: {error}"),
+                    );
+                    return Ok(done());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            create(cx, (client, app), slice, setup, &target, Why::Disabled).await
+        }
+        _ => {
+            let state = state(best).state;
+            note(
+                &mut setup.exceptions,
+                format!(
+                    "the export configuration is {}: newer data is not in the archive",
+                    state.to_lowercase()
+                ),
+            );
+            Ok(done())
+        }
+    }
+}
+
+fn note_unknown(setup: &mut AppSetup) {
+    if setup.app_id.is_none() && setup.remembered_id.is_none() {
+        note(
+            &mut setup.exceptions,
+            "App Center never told the app's ID, by which the archive names its data: nothing could be searched",
+        );
+    }
+}
+
+/// The app's ID; a 404 is believed only when it comes twice and the same token can do something else.
+async fn app_id(client: &Client, app: &AppRef) -> Result<String, StageError> {
+    match client.app(app).await {
+        Ok(app) => Ok(app.id.to_string()),
+        Err(Error::NotFound(_)) => Err(not_known(client, app).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Goes on without an app that cannot be set up: the report says so. Once App Center told the app's ID, the API can be
+/// asked for the rest.
+pub(super) fn give_up(
+    cx: Context<'_>,
+    slice: &mut Slice,
+    reason: &str,
+) -> Result<SliceEnd, StageError> {
+    let mut setup: AppSetup = slice.body()?;
+    note(&mut setup.exceptions, reason);
+    note_unknown(&mut setup);
+    setup.is_unreachable = setup.app_id.is_none();
+    if setup.is_unreachable {
+        setup.path = Path::Blob;
+    } else {
+        // What was seen of an export before counts no more: what it lacks was not made up for.
+        let reason = || "its export could not be set up".to_owned();
+        setup.shortfall.get_or_insert_with(reason);
+        choose_path(cx, &mut setup);
+    }
+    slice.set_body(&setup)?;
+    Ok(SliceEnd {
+        failed: 1,
+        ..SliceEnd::default()
+    })
+}
