@@ -7,6 +7,7 @@
 
 mod addresses;
 mod base64;
+mod beginnings;
 mod decode;
 mod encoded;
 mod lookup;

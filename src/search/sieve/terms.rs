@@ -2,6 +2,7 @@
 //!
 //! A term without such a piece, such as a Cyrillic name, is left to [`super::spellings`].
 
+use super::beginnings::Beginnings;
 use crate::search::chars::is_mark;
 use crate::search::wide::masks::{PRINT, Prints};
 
@@ -71,54 +72,6 @@ pub(super) struct Terms {
     beginnings: Beginnings,
 }
 
-/// How pieces begin: a bit for each three characters. Far more telling than the prints, which every place has to pass first.
-#[derive(Debug)]
-struct Beginnings {
-    bits: [u64; 64],
-    /// Some pieces are shorter.
-    is_anything: bool,
-}
-
-impl Beginnings {
-    fn new(pieces: &[Piece]) -> Self {
-        let mut all = Self {
-            bits: [0; 64],
-            is_anything: false,
-        };
-        for piece in pieces {
-            match Self::place(&piece.text) {
-                Some((word, bit)) => {
-                    if let Some(word) = all.bits.get_mut(word) {
-                        *word |= bit;
-                    }
-                }
-                None => all.is_anything = true,
-            }
-        }
-        all
-    }
-
-    /// The bit of the first three characters, in any case.
-    #[inline]
-    fn place(text: &[u8]) -> Option<(usize, u64)> {
-        let [a, b, c] = *text.first_chunk::<3>()?;
-        let key = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
-        let place = key.wrapping_mul(0x9E37_79B1) >> 20;
-        Some(((place >> 6) as usize, 1 << (place & 63)))
-    }
-
-    /// Whether a piece may begin the text.
-    #[inline]
-    fn may_begin(&self, text: &[u8]) -> bool {
-        let has = |(word, bit)| {
-            self.bits
-                .get::<usize>(word)
-                .is_some_and(|word| word & bit != 0)
-        };
-        self.is_anything || Self::place(text).is_some_and(has)
-    }
-}
-
 impl Terms {
     /// For folded terms, a space between words. Those without a telling piece come back.
     pub(super) fn new(terms: &[String]) -> (Self, Vec<&str>) {
@@ -142,7 +95,7 @@ impl Terms {
             true,
         );
         let terms = Self {
-            beginnings: Beginnings::new(&pieces),
+            beginnings: Beginnings::new(pieces.iter().map(|piece: &Piece| piece.text.as_slice())),
             pieces,
             groups,
             prints,
