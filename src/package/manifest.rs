@@ -236,6 +236,8 @@ pub struct Summary {
     pub diagnostics_days: BTreeMap<String, u32>,
     /// Recipients beyond App Center and the archive, in words.
     pub recipients: Vec<String>,
+    /// Days after the last open request for which what was fetched from App Center is kept, if it is known.
+    pub collected_days: Option<u32>,
     /// Days after which this package is deleted where it is stored, if it is.
     pub package_days: Option<u32>,
 }
@@ -295,6 +297,8 @@ struct Kept<'a> {
     usage_records_in_app_center: u32,
     reports_in_app_center: &'a BTreeMap<String, u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    fetched_copies: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     this_package: Option<u32>,
 }
 
@@ -352,6 +356,7 @@ impl<'a> Manifest<'a> {
             kept: Kept {
                 usage_records_in_app_center: ROW_DAYS,
                 reports_in_app_center: &summary.diagnostics_days,
+                fetched_copies: summary.collected_days,
                 this_package: summary.package_days,
             },
             searched: searched

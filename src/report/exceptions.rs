@@ -298,8 +298,14 @@ fn of_coverage(app: &str, coverage: &Coverage) -> Vec<Exception> {
             Code::NothingSearched,
             Some(app),
             1,
-            "the archive holds nothing of this app for the time asked for: its answer is no answer"
-                .to_owned(),
+            match &coverage.api {
+                Some(api) => format!(
+                    "the archive holds nothing of this app for the time asked for: no log rows could be searched; crashes and errors were listed by API ({})",
+                    api.listed
+                ),
+                None => "the archive holds nothing of this app for the time asked for: its answer is no answer"
+                    .to_owned(),
+            },
         ));
     }
     all.extend(gaps(app, &coverage.gaps));

@@ -49,6 +49,9 @@ pub struct AppSetup {
     /// Where what is not yet exported is got from.
     #[serde(default)]
     pub path: Path,
+    /// Why from there, for people; none before it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_reason: Option<String>,
     /// App Center could not be asked about it.
     #[serde(default)]
     pub is_unreachable: bool,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use appcenter_dsr::domain::plan::Plan;
-use appcenter_sim::{Fault, Options, Quirks, World};
+use appcenter_sim::{ExportState, Fault, Options, Quirks, World};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +40,9 @@ struct Scenario {
     /// Whether App Center exports already, with everything.
     #[serde(default = "yes")]
     exported: bool,
+    /// What has become of that export.
+    #[serde(default)]
+    export_state: Option<Became>,
     /// Settings of the product. `$ARCHIVE` is the connection string of the archive, `$API` the service's address.
     #[serde(default)]
     settings: BTreeMap<String, String>,
@@ -69,6 +72,14 @@ fn yes() -> bool {
     true
 }
 
+/// A state that an export came to.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Became {
+    Disabled,
+    Invalid,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Oddities {
@@ -77,6 +88,8 @@ struct Oddities {
     raw_install_key: Option<String>,
     pending_ticks: Option<u32>,
     test_lists: bool,
+    reach_days: Option<u16>,
+    limited_results: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,6 +112,12 @@ struct Expect {
     once: Vec<String>,
     /// What the report or the plan says.
     says: Vec<String>,
+    /// What the report and the plan say, each.
+    says_both: Vec<String>,
+    /// What the package's page says.
+    page: Vec<String>,
+    /// What documents of the package hold: a JSON pointer, and a text in what it points to.
+    holds: Vec<[String; 2]>,
     /// Names of files in the package, as they end.
     files: Vec<String>,
 }
@@ -138,6 +157,8 @@ async fn start(scenario: &Scenario) -> anyhow::Result<Pump> {
         raw_install_key: oddities.raw_install_key.clone().or(usual.raw_install_key),
         pending_ticks: oddities.pending_ticks.unwrap_or(usual.pending_ticks),
         test_lists: oddities.test_lists,
+        reach_days: oddities.reach_days,
+        limited_results: oddities.limited_results,
         ..usual
     };
     let options = Options {
@@ -152,6 +173,13 @@ async fn start(scenario: &Scenario) -> anyhow::Result<Pump> {
         .subscription("00000000-0000-4000-8000-000000000001", &archive);
     if scenario.exported {
         pump.sim.export_now(&archive).await?;
+    }
+    if let Some(state) = scenario.export_state {
+        let state = match state {
+            Became::Disabled => ExportState::Disabled,
+            Became::Invalid => ExportState::Invalid,
+        };
+        pump.sim.set_export_state("shop", state);
     }
     for sent in &scenario.operator {
         let url = format!("{api}/v0.1/apps/contoso/shop/{}", sent.path);
@@ -234,9 +262,28 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
             "the report does not say `{says}`: {report:#}"
         );
     }
+    for says in &expect.says_both {
+        for text in [report.to_string(), planned.to_string()] {
+            ensure!(text.contains(says.as_str()), "not said: `{says}`: {text}");
+        }
+    }
     let package = pump.package(&record).await?;
+    ensure!(package.is_some() || expect.page.is_empty());
     ensure!(package.is_some() == (request.document["kind"] == "export"));
     if let Some(bytes) = package {
+        let page = page(&bytes)?;
+        for says in &expect.page {
+            ensure!(
+                page.contains(says.as_str()),
+                "the page does not say `{says}`: {page}"
+            );
+        }
+        let documents = documents(&bytes)?;
+        for [pointer, text] in &expect.holds {
+            let mut found = documents.iter().filter_map(|it| it.pointer(pointer));
+            let is_held = found.any(|it| it.to_string().contains(text.as_str()));
+            ensure!(is_held, "no document holds `{text}` at {pointer}");
+        }
         let names = names(bytes)?;
         let attachments = request.expected.attachments.iter();
         for name in attachments.map(|(_, name)| name).chain(&expect.files) {
@@ -245,6 +292,25 @@ async fn run(scenario: &Scenario) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The first page of a package.
+fn page(bytes: &[u8]) -> anyhow::Result<String> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
+    Ok(std::io::read_to_string(zip.by_name("index.html")?)?)
+}
+
+/// Every JSON document in a package.
+fn documents(bytes: &[u8]) -> anyhow::Result<Vec<Value>> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
+    let mut documents = Vec::new();
+    for index in 0..zip.len() {
+        let file = zip.by_index(index)?;
+        if file.name()?.ends_with(".json") {
+            documents.push(serde_json::from_reader(file)?);
+        }
+    }
+    Ok(documents)
 }
 
 /// Every name in a package.

@@ -7,9 +7,11 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
 use appcenter_dsr::domain::plan::Plan;
-use appcenter_dsr::stages::Context;
 use appcenter_dsr::stages::planned::read_plan;
+use appcenter_dsr::stages::requests::{self, PathView};
+use appcenter_dsr::stages::{Context, setup};
 use appcenter_dsr::workflow::{Record, Status};
 use appcenter_sim::{ExportState, Fault, FaultKind, World};
 
@@ -69,6 +71,14 @@ async fn plan(pump: &Pump, record: &Record) -> anyhow::Result<Plan> {
     let app = pump.app(KillAt::never())?;
     let (plan, _bytes) = read_plan(Context::new(&app), record).await?;
     Ok(plan)
+}
+
+/// What the status says of the path of the small world's app.
+async fn path(pump: &Pump, record: &Record) -> anyhow::Result<PathView> {
+    let app = pump.app(KillAt::never())?;
+    let mut status = requests::status(Context::new(&app), &record.id).await?;
+    let told = status.paths.remove("contoso/shop");
+    told.context("the status tells the app's path")
 }
 
 /// Installs and reports of a plan, with what is to be done with them.
@@ -176,8 +186,20 @@ async fn an_export_that_cannot_be_had_is_replaced_by_the_api() -> anyhow::Result
     for state in [ExportState::Invalid, ExportState::Disabled] {
         let pump = Pump::start(World::parse(SMALL)?).await?;
         pump.sim.set_export_state("shop", state);
-        let (_, report) = ticking(&pump, "delete").await?;
+        let (request, _) = pump.asked("delete");
+        let disturb = Disturb::nothing();
+        let id = pump.submit(&request.document, &disturb).await?;
+        let record = pump.drive(&id, &disturb).await?;
+        let told = path(&pump, &record).await?;
+        assert_eq!(told.path, setup::Path::Api);
+        let of_state = told.reason.contains("invalid") || told.reason.contains("disabled");
+        assert!(of_state, "{told:?}");
+        pump.approve(&id, &disturb).await?;
+        let record = pump.drive(&id, &disturb).await?;
+        let report = pump.report(&record).await?.to_string();
         assert!(report.contains("are got by API"), "{report}");
+        let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+        assert!(differences.is_empty(), "{differences:#?}");
         assert!(pump.sim.audit().configurations_changed.is_empty());
     }
     Ok(())
@@ -194,6 +216,9 @@ async fn a_report_that_the_archive_lacks_is_found_by_the_list() -> anyhow::Resul
     let disturb = Disturb::nothing();
     let id = pump.submit(&request.document, &disturb).await?;
     let record = pump.drive(&id, &disturb).await?;
+    let told = path(&pump, &record).await?;
+    assert_eq!(told.path, setup::Path::Blob);
+    assert!(told.reason.contains("`APPCENTER_PATH`"), "{told:?}");
     let plan = plan(&pump, &record).await?;
     let listed: Vec<_> = plan
         .reports
@@ -212,10 +237,11 @@ async fn a_report_that_the_archive_lacks_is_found_by_the_list() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
     let ios = SMALL.replace("os = \"Android\"", "os = \"iOS\"");
-    for (key, expected) in [
-        (Some("installID"), "raw log"),
-        (Some("install_id"), "raw log"),
-        (None, "CrashReporter Key"),
+    for (world, key, expected) in [
+        (SMALL, Some("installID"), "raw log"),
+        (SMALL, Some("install_id"), "raw log"),
+        (SMALL, None, "session logs"),
+        (&*ios, None, "CrashReporter Key"),
     ] {
         let options = appcenter_sim::Options {
             quirks: appcenter_sim::Quirks {
@@ -224,8 +250,7 @@ async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
             },
             ..appcenter_sim::Options::default()
         };
-        let world = World::parse(if key.is_none() { &ios } else { SMALL })?;
-        let pump = Pump::start_with(world, options).await?;
+        let pump = Pump::start_with(World::parse(world)?, options).await?;
         let request = pump.sim.world(|world| world.request("export").cloned());
         let request = request.expect("the world has it");
         let record = pump.run(&request.document, &Disturb::nothing()).await?;

@@ -102,8 +102,12 @@ pub struct Quirks {
     pub pending_ticks: u32,
     /// Days that a new export configuration reaches back.
     pub backfill_days: i64,
+    /// Days that the lists reach back, whatever the retention setting says; as far as the setting when `None`.
+    pub reach_days: Option<u16>,
     /// Parts of the Test export come as lists of all their objects; the API description says one object.
     pub test_lists: bool,
+    /// The legacy list of groups calls itself limited.
+    pub limited_results: bool,
     /// Legacy objects name what the current API calls them.
     pub legacy_bridges: bool,
 }
@@ -118,7 +122,9 @@ impl Default for Quirks {
             retry_after: false,
             pending_ticks: 1,
             backfill_days: 28,
+            reach_days: None,
             test_lists: false,
+            limited_results: false,
             legacy_bridges: true,
         }
     }

@@ -106,7 +106,11 @@ impl State {
     pub(crate) fn is_indexed(&self, report: usize) -> bool {
         let it = &self.world.reports[report];
         let group = &self.world.groups[it.group];
-        let days = i64::from(self.retention[group.app]);
+        let kept = i64::from(self.retention[group.app]);
+        let days = self
+            .quirks
+            .reach_days
+            .map_or(kept, |reach| kept.min(reach.into()));
         let oldest = self.now - SignedDuration::from_hours(24 * days);
         it.ingress <= self.now
             && it.at >= oldest

@@ -60,8 +60,8 @@ pub(super) fn write(
                 )?,
                 _ => writeln!(
                     out,
-                    "<p class=\"note\">The archive holds nothing of this app for the time asked for, so nothing could \
-                     be searched.</p>"
+                    "<p class=\"note\">{}.</p>",
+                    Text(&words::nothing_read(coverage))
                 )?,
             }
         }

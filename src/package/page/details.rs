@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::words::{described, held};
+use super::words::{described, held, limit, nothing_read};
 use crate::domain::Jurisdiction;
 use crate::domain::plan::Coverage;
 use crate::package::html::{Text, size, table};
@@ -53,6 +53,12 @@ pub(super) fn background(out: &mut impl Write, meta: &Meta, summary: &Summary) -
         out,
         "<li>The exported archive: until the operator of the apps deletes it</li>"
     )?;
+    if let Some(days) = summary.collected_days {
+        writeln!(
+            out,
+            "<li>Copies that were fetched from App Center to answer requests: {days} days after the last open request about the app</li>"
+        )?;
+    }
     if let Some(days) = summary.package_days {
         writeln!(
             out,
@@ -132,7 +138,7 @@ pub(super) fn missing_rows(summary: &Summary) -> Vec<[String; 3]> {
     let left_out = |left: &LeftOut| {
         [
             sentence(&left.what),
-            left.reason.clone(),
+            limit(&left.reason).to_owned(),
             left.count.to_string(),
         ]
     };
@@ -170,9 +176,11 @@ fn not_read(app: &str, coverage: &Coverage) -> Vec<[String; 3]> {
     let is_absent = coverage.blobs.values().sum::<u64>() == 0;
     let absent = is_absent.then(|| {
         [
-            format!("{app}: everything"),
-            "the archive holds nothing of this app for the time asked for, so nothing could be searched"
-                .to_owned(),
+            match coverage.api {
+                Some(_) => format!("{app}: usage records"),
+                None => format!("{app}: everything"),
+            },
+            nothing_read(coverage),
             "?".to_owned(),
         ]
     });

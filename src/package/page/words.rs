@@ -1,5 +1,6 @@
 //! What the product says of items, in words for the person.
 
+use crate::domain::plan::Coverage;
 use crate::package::manifest::What;
 
 /// A kind of file in words.
@@ -59,8 +60,40 @@ pub(super) fn found_in(provenance: &str) -> &str {
     match provenance {
         "given in the request" => "the request",
         "InstallId of a log row" => "usage records",
-        "InstallId of a report" | "a report of it" => "crash or error reports",
+        "InstallId of a report" | "InstallId of a report got by API" | "a report of it" => {
+            "crash or error reports"
+        }
+        "CrashReporter Key of a report" | "install ID in a report's raw log" => {
+            "original crash logs"
+        }
+        "install ID in a report's session logs" => "session logs",
+        "a log row that names a report of it" => "usage records about a crash or error",
         other => other,
+    }
+}
+
+/// What kept the search from being whole, or a thing from being had.
+pub(super) fn limit(reason: &str) -> &str {
+    if reason.contains("retired") {
+        "App Center has been shut down, or did not answer any more: only what the operator's archive holds could be searched"
+    } else if reason.starts_with("the app has no export") {
+        "App Center copies nothing of this app to the operator's archive: usage records that are not in the archive could not be searched"
+    } else if reason.starts_with("the export") {
+        "App Center did not copy everything to the operator's archive: some of the newer data may be missing"
+    } else {
+        reason
+    }
+}
+
+/// What is said of an app of which the archive holds nothing.
+pub(super) fn nothing_read(coverage: &Coverage) -> String {
+    match &coverage.api {
+        Some(api) => format!(
+            "The archive holds nothing of this app for the time asked for. The lists of crashes and errors in App Center \
+             were read ({} in all); usage records could not be searched",
+            api.listed
+        ),
+        None => "The archive holds nothing of this app for the time asked for, so nothing could be searched".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Read as _, Write};
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
-use crate::domain::plan::{Counts, Coverage, Gap, Unreadable};
+use crate::domain::plan::{ApiCoverage, Counts, Coverage, Gap, Unreadable};
 use crate::domain::{AppRef, Include, Jurisdiction, RequestId};
 use crate::package::{
     Error, FileAbout, Installation, LeftOut, Meta, Of, PackageWriter, Summary, What,
@@ -82,6 +82,7 @@ fn summary() -> Summary {
             4,
         )]
         .into(),
+        collected_days: Some(7),
         unavailable: vec![LeftOut {
             what: "Session logs".to_owned(),
             reason: "App Center keeps none of <b>handled</b> errors".to_owned(),
@@ -302,6 +303,59 @@ fn nothing_found_is_said() {
     let page = String::from_utf8(read(&bytes)[0].1.clone()).expect("UTF-8");
     assert!(page.contains("so nothing could be searched"), "{page}");
     assert!(!page.contains("Nothing that was found was left out"));
+    // The lists were read, and nothing is in them: that is an answer for crashes and errors.
+    for coverage in empty.coverage.values_mut() {
+        coverage.api = Some(ApiCoverage::default());
+    }
+    let page = page_of(&empty);
+    assert!(!page.contains("nothing could be searched"), "{page}");
+    assert!(page.contains("were read (0 in all); usage records could not be searched"));
+    assert!(page.contains("fetched from App Center to answer requests: 7 days"));
+    assert!(!page.contains("Nothing that was found was left out"));
+}
+
+/// The page of a package without files.
+fn page_of(summary: &Summary) -> String {
+    let package = PackageWriter::new(Vec::new(), meta());
+    let (bytes, _finished) = package.finish(summary).expect("finishes");
+    String::from_utf8(read(&bytes)[0].1.clone()).expect("UTF-8")
+}
+
+#[test]
+fn the_page_says_in_words_for_the_person_what_limited_the_search() {
+    let mut summary = summary();
+    for told in [
+        "InstallId of a report got by API",
+        "CrashReporter Key of a report",
+        "install ID in a report's raw log",
+        "install ID in a report's session logs",
+        "a log row that names a report of it",
+    ] {
+        summary.installations[0].found_in = vec![told.to_owned()];
+        let page = page_of(&summary);
+        assert!(
+            !page.contains(&told.replace('\'', "&#39;")) && !page.contains(told),
+            "{told}"
+        );
+    }
+    for (told, words) in [
+        (
+            "App Center counts as retired: 410",
+            "App Center has been shut down",
+        ),
+        (
+            "the export configuration stays pending: newer data may not be in the archive",
+            "did not copy everything",
+        ),
+        (
+            "the app has no export to Blob Storage, and EXPORT_TYPE is `none`",
+            "copies nothing of this app",
+        ),
+    ] {
+        summary.unavailable[0].reason = told.to_owned();
+        let page = page_of(&summary);
+        assert!(page.contains(words) && !page.contains(told), "{page}");
+    }
 }
 
 #[test]

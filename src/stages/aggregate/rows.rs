@@ -12,8 +12,10 @@ use crate::stages::install_id_resolve::rows::{Owner, Rows};
 use crate::stages::{Context, StageError};
 use crate::workflow::{Record, Step};
 
-/// The passes whose hits count.
+/// The passes whose hits the plan is made of.
 pub(super) const PASSES: [Step; 3] = [Step::Find, Step::Link, Step::Widen];
+/// The pass over what arrived after the plan: an erasure's copies and dates are of these rows, too.
+const LATER: [Step; 1] = [Step::Recheck];
 
 /// What is known of the person's rows.
 #[derive(Debug, Default)]
@@ -66,10 +68,18 @@ impl RowFilter {
     }
 }
 
-/// The days of every pass of the run, in order.
+/// The days of every pass that the run's plan is made of, in order.
 pub(super) async fn days(cx: Context<'_>, record: &Record) -> Result<Vec<(Step, Day)>, StageError> {
+    days_of(cx, record, &PASSES).await
+}
+
+async fn days_of(
+    cx: Context<'_>,
+    record: &Record,
+    passes: &[Step],
+) -> Result<Vec<(Step, Day)>, StageError> {
     let mut all = Vec::new();
-    for step in PASSES {
+    for &step in passes {
         if record.steps.contains_key(&step) {
             let days = hits::days(cx.app, record, step).await?;
             all.extend(days.into_iter().map(|day| (step, day)));
@@ -85,12 +95,14 @@ pub(super) async fn survey(
     plan: &Plan,
 ) -> Result<Survey, StageError> {
     let mut survey = Survey::default();
-    if record.kind == Kind::Export || plan.rows.iter().all(|it| it.action == Action::Hold) {
+    let is_later = LATER.iter().any(|step| record.steps.contains_key(step));
+    let is_held = plan.rows.iter().all(|it| it.action == Action::Hold);
+    if record.kind == Kind::Export || (is_held && !is_later) {
         return Ok(survey);
     }
     let mut filter = RowFilter::new(plan, record.also(), record.window);
     let mut copies: BTreeMap<(AppRef, String), u64> = BTreeMap::new();
-    for (step, day) in days(cx, record).await? {
+    for (step, day) in days_of(cx, record, &[&PASSES[..], &LATER].concat()).await? {
         hits::each(cx.app, record, step, &day, |stored| {
             if filter.takes(&day.app, &stored) {
                 let hit = &stored.hit;

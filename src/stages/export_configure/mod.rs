@@ -45,6 +45,7 @@ pub(super) async fn run(
             "App Center is set as retired: it was not asked",
         );
         note_unknown(&mut setup);
+        choose_path(cx, &mut setup);
         slice.set_body(&setup)?;
         return Ok(done());
     }
@@ -71,6 +72,7 @@ pub(super) async fn run(
 /// Goes on without App Center: what the archive holds is searched and delivered all the same.
 fn retire(setup: &mut AppSetup, evidence: &str) {
     setup.path = Path::Blob;
+    setup.path_reason = Some("App Center counts as retired".to_owned());
     setup.is_unreachable = true;
     setup.is_retired = true;
     note(
@@ -93,6 +95,7 @@ fn choose_path(cx: Context<'_>, setup: &mut AppSetup) {
             format!("crashes and errors are got by API, report by report, as well: {reason}"),
         );
     }
+    setup.path_reason = Some(reason);
 }
 
 fn done() -> Outcome {
@@ -259,6 +262,7 @@ pub(super) fn give_up(
     setup.is_unreachable = setup.app_id.is_none();
     if setup.is_unreachable {
         setup.path = Path::Blob;
+        setup.path_reason = Some("App Center could not be asked about the app".to_owned());
     } else {
         // What was seen of an export before counts no more: what it lacks was not made up for.
         let reason = || "its export could not be set up".to_owned();

@@ -1,9 +1,11 @@
 //! `requests`: list, status, plan, report, package.
 
 mod package;
+mod paths;
 mod status;
 
 pub use package::{Package, Part, link, package};
+pub use paths::PathView;
 pub use status::{Listed, Query, StageStatus, StatusView, list, status};
 
 use bytes::Bytes;

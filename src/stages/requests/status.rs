@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::paths::{self, PathView};
 use super::{Context, Refusal, record};
 use crate::domain::plan::{Counts, Large};
 use crate::domain::{AppRef, Jurisdiction, Kind, RequestId, due};
@@ -93,6 +94,10 @@ pub struct StatusView {
     pub partial: bool,
     /// The apps it is about.
     pub apps: Vec<AppRef>,
+    /// By app (`owner/name`), once it is decided: where what is not yet exported is got from, and why. Once the
+    /// request has ended its report tells it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, PathView>,
     /// By step, in order.
     pub stages: BTreeMap<Step, StageStatus>,
     /// What a person must do next.
@@ -123,6 +128,7 @@ pub struct StatusView {
 pub async fn status(cx: Context<'_>, id: &RequestId) -> Result<StatusView, Refusal> {
     let record = record(cx, id).await?;
     let mut view = view(&record, cx.now());
+    view.paths = paths::of(cx, &record).await?;
     if let Some(step) = record.step.filter(|step| step.function().is_some()) {
         let live = live(cx, &record, step).await?;
         if let Some(reason) = &live.waiting_for
@@ -214,6 +220,7 @@ fn view(record: &Record, now: Timestamp) -> StatusView {
         extended: record.extended,
         partial: record.window.is_some(),
         apps: record.apps.clone(),
+        paths: BTreeMap::new(),
         stages: stages.collect(),
         next_action: next_action(record),
         plan: record.plan.as_ref().map(|plan| PlanView {

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use appcenter_dsr::stages::{self, Context};
 use appcenter_dsr::workflow::{Record, Status};
-use appcenter_sim::{Retirement, World};
+use appcenter_sim::{Fault, FaultKind, Retirement, World};
 use serde_json::Value;
 
 use super::{SMALL, outcomes};
 use crate::pump::{Disturb, KillAt, Pump};
 
 async fn start() -> anyhow::Result<(Pump, Value, Value)> {
-    let mut pump = Pump::start(World::parse(SMALL)?).await?;
+    start_over(Pump::start(World::parse(SMALL)?).await?)
+}
+
+fn start_over(mut pump: Pump) -> anyhow::Result<(Pump, Value, Value)> {
     // A person is waited for as long as retries may last; an hour is enough for a test.
     pump.set("RETRY_HOURS", "1");
     pump.set("RETRY_LONGEST_SECONDS", "3600");
@@ -121,6 +124,30 @@ async fn a_token_that_is_mended_in_time_costs_nothing_but_time() -> anyhow::Resu
     assert_eq!(record.status, Status::CompletedWithExceptions);
     let report = pump.report(&record).await?;
     assert!(!outcomes(&report).values().any(|it| it == "failed"));
+    let request = pump.sim.world(|world| world.request("delete").cloned());
+    let request = request.expect("the world has it");
+    let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
+    assert!(differences.is_empty(), "{differences:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_the_token_may_not_see_is_replaced_by_the_api() -> anyhow::Result<()> {
+    let bare = Pump::start_without_export(World::parse(SMALL)?).await?;
+    let (mut pump, delete, _) = start_over(bare)?;
+    pump.set("EXPORT_TYPE", "custom");
+    let archive = pump.account.connection_string();
+    pump.set("EXPORT_CONNECTION_STRING", &archive);
+    pump.sim.faults().add(Fault {
+        operation: Some("ExportConfigurations_List".to_owned()),
+        skip: 0,
+        count: usize::MAX,
+        kind: FaultKind::Status { status: 403 },
+    });
+    let record = pump.run(&delete, &Disturb::nothing()).await?;
+    let report = pump.report(&record).await?;
+    assert!(says(&record, &report, "are got by API"), "{report:#}");
+    assert!(says(&record, &report, "APPCENTER_API_TOKEN"), "{report:#}");
     let request = pump.sim.world(|world| world.request("delete").cloned());
     let request = request.expect("the world has it");
     let differences = stack::audit::differences(&pump.sim.audit(), [&request]);

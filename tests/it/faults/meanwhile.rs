@@ -128,6 +128,10 @@ async fn what_arrives_after_the_approval_is_listed_and_left_for_a_retry() -> any
     let record = pump.drive(&id, &disturb).await?;
     let report = pump.report(&record).await?;
     assert_eq!(report["arrived_after_approval"]["total"], 1, "{report:#}");
+    // Its row ages out last.
+    let last = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let gone_by = last.saturating_add(jiff::ToSpan::days(28)).to_string();
+    assert_eq!(report["ageing_rows"]["gone_by"], gone_by, "{report:#}");
     let differences = stack::audit::differences(&pump.sim.audit(), [&request]);
     assert!(differences.is_empty(), "{differences:#?}");
     pump.decide(&id, Decision::Retry, &json!({ "by": "a tester" }), &disturb)

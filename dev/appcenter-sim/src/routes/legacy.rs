@@ -110,7 +110,8 @@ fn list(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     };
     let page: Vec<usize> = found.iter().skip(after).take(PAGE).copied().collect();
     let groups: Vec<Value> = page.iter().map(|it| group_json(state, *it)).collect();
-    let mut body = json!({ "limited_result_set": false, "crash_groups": groups });
+    let is_limited = state.quirks.limited_results;
+    let mut body = json!({ "limited_result_set": is_limited, "crash_groups": groups });
     if found.len() > after + PAGE
         && let Some(last) = page.last()
     {

@@ -233,6 +233,8 @@ impl Running {
             .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
             .env("AzureWebJobsStorage", storage)
             .env("DSR_LOG", "off")
+            // As in Azure: where it is set, each error takes a trace of the stack.
+            .env_remove("RUST_BACKTRACE")
             .stdout(Stdio::null())
             .spawn()
             .context("the handler did not start")?;

@@ -18,13 +18,21 @@ use self::segment::{Place, Side};
 use self::spread::Spread;
 use super::missing_tests;
 use super::outcomes::Outcomes;
+use crate::domain::AppRef;
 use crate::domain::plan::{Action, Plan};
 use crate::package::{self, Installation, LeftOut, MAX_FILES, Meta, PackageWriter, Summary};
-use crate::stages::{Context, StageError, setup};
+use crate::stages::setup::{self, AppSetup};
+use crate::stages::{Context, StageError, inventory};
 use crate::storage::{BlockingReader, BlockingWriter};
 use crate::work::{Error, Slice, names};
-use crate::workflow::Record;
 use crate::workflow::record::PackageRef;
+use crate::workflow::{Record, Step};
+
+/// What is said of an app whose search was limited.
+const NOT_WHOLE: &str = "there may be more about you than was found";
+
+/// What is said of a list that App Center itself calls limited.
+const LIMITED: &str = "App Center says that its list of crashes is not whole";
 
 /// A package that was stored.
 #[derive(Debug)]
@@ -197,9 +205,10 @@ async fn summary(
     cx: Context<'_>,
     record: &Record,
     plan: &Plan,
-    unavailable: Vec<LeftOut>,
+    mut unavailable: Vec<LeftOut>,
 ) -> Result<Summary, StageError> {
     let setups = setup::load(cx.app, record).await?;
+    unavailable.splice(0..0, limits(cx, record, &setups).await?);
     Ok(Summary {
         counts: plan.counts,
         include: record.include.clone(),
@@ -224,8 +233,40 @@ async fn summary(
             .filter_map(|setup| Some((setup.app.as_ref()?.to_string(), setup.retention_days?)))
             .collect(),
         recipients: Vec::new(),
-        package_days: u32::try_from(cx.app.config.limits.package.as_secs() / 86_400).ok(),
+        collected_days: whole_days(cx.app.config.limits.collected),
+        package_days: whole_days(cx.app.config.limits.package),
     })
+}
+
+/// What kept the search from being whole, whatever was found: of setting up each app and of its lists.
+async fn limits(
+    cx: Context<'_>,
+    record: &Record,
+    setups: &[AppSetup],
+) -> Result<Vec<LeftOut>, StageError> {
+    let mut limits = Vec::new();
+    let mut add = |app: &Option<AppRef>, text: &str| {
+        let app = app.as_ref().map(ToString::to_string).unwrap_or_default();
+        limits.push(LeftOut {
+            what: format!("{app}: {NOT_WHOLE}"),
+            reason: text.to_owned(),
+            count: 1,
+        });
+    };
+    for setup in setups {
+        for text in &setup.exceptions {
+            add(&setup.app, text);
+        }
+    }
+    for listed in inventory::load(cx, record, Step::Inventory).await? {
+        for text in &listed.exceptions {
+            add(&listed.app, text);
+        }
+        if listed.summary.is_limited {
+            add(&listed.app, LIMITED);
+        }
+    }
+    Ok(limits)
 }
 
 fn held(plan: &Plan) -> BTreeMap<String, u64> {
@@ -243,6 +284,10 @@ fn held(plan: &Plan) -> BTreeMap<String, u64> {
         }
     }
     held
+}
+
+fn whole_days(time: std::time::Duration) -> Option<u32> {
+    u32::try_from(time.as_secs() / 86_400).ok()
 }
 
 /// Runs blocking work, such as writing to the zip, off the async threads.
