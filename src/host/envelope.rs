@@ -1,16 +1,23 @@
 //! The host's JSON around a trigger, read leniently: what the documentation shows, the host's code and its captured
 //! bytes differ in quoting.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// An invocation as the host posts it for triggers that are not forwarded: `{"Data": …, "Metadata": …}`.
+///
+/// Only what is asked for is decoded: the rest is passed over.
 #[derive(Debug, Clone, Default)]
-pub struct Invocation {
+pub struct Invocation<'a> {
     /// By binding name.
-    data: Map<String, Value>,
+    data: Option<&'a RawValue>,
     /// Facts on the trigger, among which the message's own properties leak and overwrite: nothing that decides
     /// anything is read from here.
-    metadata: Map<String, Value>,
+    metadata: Option<&'a RawValue>,
 }
 
 /// What is wrong with an invocation.
@@ -24,24 +31,13 @@ pub enum InvocationError {
     NoData,
 }
 
-impl Invocation {
+impl<'a> Invocation<'a> {
     /// Reads an invocation's body.
     ///
     /// # Errors
     /// When it is not the host's JSON.
-    pub fn parse(body: &[u8]) -> Result<Self, InvocationError> {
-        // Not by `derive`, which takes an array for a struct whose fields have defaults.
-        let mut parts: Map<String, Value> =
-            serde_json::from_slice(body).map_err(|_error| InvocationError::NotJson)?;
-        let mut part = |name: &str| match parts.remove(name) {
-            None => Ok(Map::new()),
-            Some(Value::Object(part)) => Ok(part),
-            Some(_) => Err(InvocationError::NotJson),
-        };
-        Ok(Self {
-            data: part("Data")?,
-            metadata: part("Metadata")?,
-        })
+    pub fn parse(body: &'a [u8]) -> Result<Self, InvocationError> {
+        serde_json::from_slice(body).map_err(|_error| InvocationError::NotJson)
     }
 
     /// The text of the queue message.
@@ -52,14 +48,14 @@ impl Invocation {
     /// # Errors
     /// When there is not exactly one binding, or its value is no text.
     pub fn queue_text(&self) -> Result<String, InvocationError> {
-        let mut values = self.data.values();
-        let (Some(value), None) = (values.next(), values.next()) else {
+        let data = self.data.and_then(members).unwrap_or_default();
+        let &[(_, value)] = data.as_slice() else {
             return Err(InvocationError::NoData);
         };
-        match value {
-            Value::String(text) => Ok(unquote(text)),
+        match value.get().as_bytes().first() {
+            Some(b'"') => text(value).ok_or(InvocationError::NoData),
             // Newer hosts may pass a JSON message on as an object.
-            Value::Object(_) | Value::Array(_) => Ok(value.to_string()),
+            Some(b'{' | b'[') => Ok(value.get().to_owned()),
             _ => Err(InvocationError::NoData),
         }
     }
@@ -67,20 +63,75 @@ impl Invocation {
     /// A metadata value as text, whether it is a number, a string, or a string that holds a quoted one.
     #[must_use]
     pub fn metadata(&self, name: &str) -> Option<String> {
-        match self.metadata.get(name)? {
-            Value::String(text) => Some(unquote(text)),
-            Value::Number(number) => Some(number.to_string()),
+        let all = self.metadata.and_then(members)?;
+        let (_, value) = all.into_iter().rev().find(|(key, _)| key == name)?;
+        match value.get().as_bytes().first()? {
+            b'"' => text(value),
+            b'-' | b'0'..=b'9' => Some(value.get().to_owned()),
             _ => None,
         }
     }
 }
 
-fn unquote(text: &str) -> String {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::String(inner)) => inner,
-        _ => text.to_owned(),
+fn members(object: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+    let members: Members<'_> = serde_json::from_str(object.get()).ok()?;
+    Some(members.0)
+}
+
+/// A string, or the one that it quotes.
+fn text(value: &RawValue) -> Option<String> {
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    Some(serde_json::from_str(&text).unwrap_or(text))
+}
+
+/// An object's members, undecoded.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Vec::new();
+        deserializer.deserialize_map(Each(|name, value| members.push((name, value))))?;
+        Ok(Self(members))
     }
 }
+
+impl<'de: 'a, 'a> Deserialize<'de> for Invocation<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (mut data, mut metadata) = (None, None);
+        deserializer.deserialize_map(Each(|name: Cow<'de, str>, value| match &*name {
+            "Data" => data = Some(value),
+            "Metadata" => metadata = Some(value),
+            _ => {}
+        }))?;
+        let is_object = |value: &RawValue| value.get().starts_with('{');
+        if !data.into_iter().chain(metadata).all(is_object) {
+            return Err(D::Error::custom("not an object"));
+        }
+        Ok(Self { data, metadata })
+    }
+}
+
+/// Takes an object's members one by one. What is derived would take an array for an object.
+struct Each<F>(F);
+
+impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for Each<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            (self.0)(name, map.next_value()?);
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

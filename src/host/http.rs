@@ -12,8 +12,8 @@ use crate::telemetry;
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
-    kind: String,
-    title: String,
+    kind: &'static str,
+    title: &'static str,
     status: u16,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
@@ -27,10 +27,10 @@ pub struct Problem {
 impl Problem {
     /// A problem with a status and what to do about it.
     #[must_use]
-    pub fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank".to_owned(),
-            title: title.to_owned(),
+            kind: "about:blank",
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::{FutureExt as _, StreamExt as _};
 use serde::Deserialize;
-use serde_json::json;
 use tracing::Instrument as _;
 
 use super::dispatch;
@@ -165,7 +164,11 @@ fn plain_header(request: &Request, name: &str) -> String {
 }
 
 async fn ready() -> Response {
-    json(StatusCode::OK, &json!({}))
+    bytes(
+        StatusCode::OK,
+        "application/json",
+        Bytes::from_static(b"{}"),
+    )
 }
 
 /// An invocation of a queue or timer function.
@@ -176,9 +179,10 @@ async fn invoke(State(app): Shared, Path(name): Path<String>, body: Bytes) -> Re
     };
     match run(&app, function, &body).await {
         // The host wants JSON, never an empty body.
-        Ok(()) => json(
+        Ok(()) => bytes(
             StatusCode::OK,
-            &json!({ "Outputs": {}, "Logs": [], "ReturnValue": null }),
+            "application/json",
+            Bytes::from_static(br#"{"Outputs":{},"Logs":[],"ReturnValue":null}"#),
         ),
         Err(error) => {
             tracing::error!(function = function.name(), error = %chain(&error), "stored state could not be used");

@@ -8,10 +8,12 @@ use crate::domain::{AppRef, RequestId, TraceParent};
 
 /// Version of the messages' shape.
 pub const VERSION: u32 = 1;
+/// Why a text is no message.
+const NOT_OURS: &str = "not one of our messages";
 
 /// A message. It wakes a function; the record decides what there is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Message {
     /// Work on a request's step: on one slice, or (without) on cutting it into slices.
     Step {
@@ -24,14 +26,10 @@ pub enum Message {
         /// The step.
         step: Step,
         /// The slice.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         slice: Option<u32>,
         /// The trace that it goes on with.
-        #[serde(
-            default,
-            skip_serializing_if = "Option::is_none",
-            deserialize_with = "TraceParent::lenient"
-        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
         traceparent: Option<TraceParent>,
     },
     /// Search one app and day for every request that waits for it.
@@ -43,13 +41,24 @@ pub enum Message {
         /// The UTC day, by the archive's folders.
         day: Date,
         /// The trace that it goes on with.
-        #[serde(
-            default,
-            skip_serializing_if = "Option::is_none",
-            deserialize_with = "TraceParent::lenient"
-        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
         traceparent: Option<TraceParent>,
     },
+}
+
+/// What either kind of message may hold: read at once, where one kind after the other would be tried on a copy.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    v: u32,
+    request: Option<RequestId>,
+    run: Option<u32>,
+    step: Option<Step>,
+    slice: Option<u32>,
+    app: Option<AppRef>,
+    day: Option<Date>,
+    #[serde(default, deserialize_with = "TraceParent::lenient")]
+    traceparent: Option<TraceParent>,
 }
 
 impl Message {
@@ -103,10 +112,42 @@ impl Message {
     /// # Errors
     /// When it is no message of this version; the reason quotes nothing.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let message: Self =
-            serde_json::from_str(text).map_err(|_error| "not one of our messages")?;
-        let (Self::Step { v, .. } | Self::Day { v, .. }) = &message;
-        if *v == VERSION {
+        let wire: Wire = serde_json::from_str(text).map_err(|_error| NOT_OURS)?;
+        let (v, traceparent) = (wire.v, wire.traceparent);
+        let message = match wire {
+            Wire {
+                request: Some(request),
+                run: Some(run),
+                step: Some(step),
+                slice,
+                app: None,
+                day: None,
+                ..
+            } => Self::Step {
+                v,
+                request,
+                run,
+                step,
+                slice,
+                traceparent,
+            },
+            Wire {
+                request: None,
+                run: None,
+                step: None,
+                slice: None,
+                app: Some(app),
+                day: Some(day),
+                ..
+            } => Self::Day {
+                v,
+                app,
+                day,
+                traceparent,
+            },
+            _ => return Err(NOT_OURS),
+        };
+        if v == VERSION {
             Ok(message)
         } else {
             Err("a message of another version")
@@ -143,7 +184,10 @@ mod tests {
             "",
             "{}",
             "null",
-            "{\"v\":2,\"app\":{\"owner\":\"a\",\"name\":\"b\"},\"day\":\"2026-11-20\"}",
+            r#"{"v":2,"app":{"owner":"a","name":"b"},"day":"2026-11-20"}"#,
+            r#"{"v":1,"app":{"owner":"a","name":"b"},"day":"2026-11-20","run":1}"#,
+            r#"{"v":1,"app":{"owner":"a","name":"b"},"day":"2026-11-20","more":1}"#,
+            r#"{"v":1,"app":{"owner":"a","name":"b"}}"#,
         ] {
             assert!(Message::parse(bad).is_err(), "{bad}");
         }
