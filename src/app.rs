@@ -8,12 +8,13 @@ use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 
 use crate::appcenter::{self, Budget, Client};
+use crate::archives::Archives;
 use crate::budget::{BudgetSpec, SharedBudget};
 use crate::clock::Clock;
-use crate::config::env::{ARCHIVE_STORAGE, Setting, WORK_STORAGE};
+use crate::config::env::{ARCHIVE_ACCOUNTS, ARCHIVE_STORAGE, Setting, WORK_STORAGE};
 use crate::config::{self, Config};
 use crate::ledger::Ledger;
-use crate::storage::{Account, AccountSettings, Container, Created};
+use crate::storage::{Account, AccountSettings, Created};
 use crate::telemetry::{self, Telemetry};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
 
@@ -27,7 +28,7 @@ pub struct App {
     /// Records, slices, queues.
     pub store: Store,
     /// What App Center exported.
-    pub archive: Container,
+    pub archives: Archives,
     budget: Arc<dyn Budget>,
     client: OnceLock<Client>,
     /// Which reports each app has, and which of them were fetched.
@@ -81,7 +82,17 @@ impl App {
         };
         let work = open(&config.work, WORK_STORAGE)?;
         let container = work.container(&config.work_container);
-        let archive = open(&config.archive, ARCHIVE_STORAGE)?.container(&config.archive_container);
+        let own = open(&config.archive, ARCHIVE_STORAGE)?.container(&config.archive_container);
+        let archives = Archives::new(
+            own,
+            &config.archive_container,
+            &config.archive,
+            &config.archive_accounts,
+        )
+        .map_err(|source| StartError::Storage {
+            setting: ARCHIVE_ACCOUNTS.name,
+            source,
+        })?;
         let spec = BudgetSpec::parse(&config.app_center.rate_budget)
             .map_err(|error| StartError::Budget(error.to_string()))?;
         // The budget belongs to the token: two tokens in one storage have a budget each.
@@ -101,7 +112,7 @@ impl App {
         );
         Ok(Self {
             store: Store::new(container, work, probe),
-            archive,
+            archives,
             budget: Arc::new(budget),
             client: OnceLock::new(),
             ledger: Ledger::open(&config.ledger),
@@ -111,16 +122,6 @@ impl App {
             config,
             clock,
         })
-    }
-
-    /// The container that holds a blob which a search names: what was collected by API is ours, the rest is the archive's.
-    #[must_use]
-    pub fn holder(&self, blob: &str) -> &Container {
-        if names::is_collected(blob) {
-            self.store.container()
-        } else {
-            &self.archive
-        }
     }
 
     /// The App Center client.

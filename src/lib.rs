@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod appcenter;
+pub mod archives;
 pub mod budget;
 pub mod cli;
 pub mod clock;

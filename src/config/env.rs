@@ -29,6 +29,7 @@ settings! {
     RETIRED = "APPCENTER_RETIRED", Some("false"), "`true` once App Center is known to be gone: only the archive is searched, nothing is asked.";
     WORK_STORAGE = "AzureWebJobsStorage", None, "Work storage: a connection string, `UseDevelopmentStorage=true`, or identity settings `AzureWebJobsStorage__accountName`, `…__blobServiceUri`, `…__queueServiceUri`, `…__clientId`.";
     ARCHIVE_STORAGE = "ARCHIVE_STORAGE", Some(""), "Storage that App Center exports to, in the same forms; empty means the work storage.";
+    ARCHIVE_ACCOUNTS = "ARCHIVE_ACCOUNTS", Some(""), "Connection strings, comma-separated, of further accounts that standard exports write to. An identity needs none: its role on them is enough.";
     ARCHIVE_CONTAINER = "ARCHIVE_CONTAINER", Some("archive"), "Container that App Center exports to.";
     EXPORT_TYPE = "EXPORT_TYPE", Some("none"), "How App Center is told to export: `standard` (linked subscription), `custom` (connection string), or `none` (use an existing export).";
     EXPORT_SUBSCRIPTION_ID = "EXPORT_SUBSCRIPTION_ID", Some(""), "Azure subscription of a standard export.";

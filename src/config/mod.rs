@@ -16,7 +16,7 @@ use url::Url;
 use env::Setting;
 
 pub use ledger::{Ledger, LedgerDatabase, SqlEncryption, SqlLogin, SqlServer};
-pub use storage::Storage;
+pub use storage::{AccountConnection, Storage};
 pub use telemetry::Telemetry;
 
 /// A setting that cannot be used; the message names it and never shows a secret.
@@ -151,7 +151,9 @@ pub struct Config {
     pub work_container: String,
     /// Storage of the archive.
     pub archive: Storage,
-    /// Container of the archive.
+    /// Further accounts that standard exports write to.
+    pub archive_accounts: Vec<AccountConnection>,
+    /// Container of the archive, in each account.
     pub archive_container: String,
     /// The API.
     pub app_center: AppCenter,
@@ -207,6 +209,7 @@ impl Config {
             work,
             work_container: container(lookup, env::WORK_CONTAINER)?,
             archive,
+            archive_accounts: storage::connections(lookup, env::ARCHIVE_ACCOUNTS.name)?,
             archive_container: container(lookup, env::ARCHIVE_CONTAINER)?,
             app_center: app_center(lookup)?,
             ledger: ledger::read(lookup)?,

@@ -21,6 +21,43 @@ pub enum Storage {
     },
 }
 
+/// An account that is named, with its connection string.
+#[derive(Debug, Clone)]
+pub struct AccountConnection {
+    /// Its name.
+    pub account: String,
+    /// The connection string.
+    pub text: SecretString,
+}
+
+/// Reads comma-separated connection strings.
+pub(super) fn connections(
+    lookup: Lookup<'_>,
+    name: &str,
+) -> Result<Vec<AccountConnection>, ConfigError> {
+    let all = lookup(name).unwrap_or_default();
+    let texts = all.split(',').map(str::trim).filter(|it| !it.is_empty());
+    texts
+        .map(|text| {
+            let account = part(text, "AccountName");
+            let reason = "connection strings with an account's name and key, comma-separated";
+            Ok(AccountConnection {
+                account: account.ok_or_else(|| error(name, reason))?,
+                text: text.to_owned().into(),
+            })
+        })
+        .collect()
+}
+
+/// The value of a part of a connection string.
+fn part(text: &str, key: &str) -> Option<String> {
+    let parts = text.split(';').filter_map(|part| part.split_once('='));
+    parts
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .find(|(name, _)| name.eq_ignore_ascii_case(key))
+        .map(|(_, value)| value.to_owned())
+}
+
 impl Storage {
     /// The account's name, where it is one in Azure.
     #[must_use]
@@ -32,13 +69,7 @@ impl Storage {
                 rest.starts_with("blob.core.").then(|| name.to_owned())
             }
             Self::ConnectionString(text) => {
-                let part = |key: &str| {
-                    let parts = text.expose_secret().split(';');
-                    parts
-                        .filter_map(|part| part.split_once('='))
-                        .find(|(name, _)| name.trim().eq_ignore_ascii_case(key))
-                        .map(|(_, value)| value.trim().to_owned())
-                };
+                let part = |key: &str| part(text.expose_secret(), key);
                 // An endpoint of its own stands for an emulator.
                 match part("BlobEndpoint") {
                     Some(endpoint) if !endpoint.contains(".blob.core.") => None,
@@ -97,6 +128,26 @@ pub(super) fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_are_listed_with_their_accounts() {
+        let read = |text: &str| {
+            let text = text.to_owned();
+            connections(&move |_name| Some(text.clone()), "X")
+                .map(|all| all.into_iter().map(|it| it.account).collect::<Vec<_>>())
+        };
+        assert_eq!(read("").ok(), Some(vec![]));
+        let two = "AccountName=ex1;AccountKey=a2V5 , AccountKey=a2V5==;accountname=ex2,";
+        assert_eq!(
+            read(two).ok(),
+            Some(vec!["ex1".to_owned(), "ex2".to_owned()])
+        );
+        let refused = read("AccountKey=a2V5").expect_err("no name").to_string();
+        assert!(
+            refused.contains('X') && !refused.contains("a2V5"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn accounts_in_azure_have_a_name_and_emulators_none() {

@@ -1,5 +1,7 @@
 //! What `export-configure` learned of each app, as later steps read it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,9 @@ pub struct AppSetup {
     /// The ID that an earlier request learned: it counts when App Center cannot be asked (any more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_id: Option<String>,
+    /// Accounts that its exports write to, beside the one that is set.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<String>,
     /// Days that App Center retains diagnostics.
     #[serde(default)]
     pub retention_days: Option<u32>,
@@ -152,6 +157,9 @@ pub struct Remembered {
     /// Center will not tell for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
+    /// Accounts that its exports were seen to write to: App Center will not tell for ever.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<String>,
     /// Since when its export writes everything, where it did not before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,

@@ -139,6 +139,31 @@ pub fn is_collected(blob: &str) -> bool {
     blob.starts_with(COLLECTED)
 }
 
+/// An exported blob of another account than the one that is set, as it is named wherever a name is kept.
+#[must_use]
+pub fn in_account(account: &str, blob: &str) -> String {
+    format!("@{account}/{blob}")
+}
+
+/// The account of an exported blob, unless it is the one that is set, and the blob's name there. App Center's own names
+/// begin with an ID or a year.
+#[must_use]
+pub fn account_of(blob: &str) -> (Option<&str>, &str) {
+    match blob.strip_prefix('@').and_then(|it| it.split_once('/')) {
+        Some((account, name)) => (Some(account), name),
+        None => (None, blob),
+    }
+}
+
+/// A blob that another one names, which lies in the same account.
+#[must_use]
+pub fn beside(blob: &str, named: &str) -> String {
+    match account_of(blob) {
+        (Some(account), _) => in_account(account, named),
+        (None, _) => named.to_owned(),
+    }
+}
+
 /// What was fetched of reports of one day (UTC), laid out like a folder of the archive.
 #[must_use]
 pub fn collected_day(app: &AppRef, day: Date) -> String {

@@ -16,6 +16,7 @@ mod paths;
 mod pump;
 mod search;
 mod shared_archive;
+mod standard_accounts;
 mod sweep;
 mod telemetry;
 mod test_data;

@@ -135,6 +135,18 @@ impl Sim {
             .insert(id.to_owned(), connection_string.to_owned());
     }
 
+    /// Makes standard exports of an app write to this account, as the service makes one for each; the subscription's own
+    /// is used otherwise.
+    pub fn standard_account(&self, app: &str, connection_string: &str) {
+        let mut state = self.shared.state();
+        let index = state.world.apps.iter().position(|it| it.name == app);
+        if let Some(index) = index {
+            state
+                .standard_accounts
+                .insert(index, connection_string.to_owned());
+        }
+    }
+
     /// Moves the exporter on by one step: new configurations from Pending to Enabled with their backfill, others to the
     /// present minute, those whose storage is gone to Invalid.
     pub async fn tick(&self) -> Exported {

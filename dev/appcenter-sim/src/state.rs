@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) retention: Vec<u16>,
     pub(crate) archived_test_runs: HashSet<Uuid>,
     pub(crate) subscriptions: HashMap<String, String>,
+    /// Connection strings of the accounts that standard exports of an app write to, where each has one of its own.
+    pub(crate) standard_accounts: HashMap<usize, String>,
     pub(crate) configurations: Vec<Configuration>,
     pub(crate) ingested: HashMap<(usize, i64), usize>,
     pub(crate) n_made: u64,
@@ -77,6 +79,7 @@ impl State {
             retention,
             archived_test_runs: HashSet::new(),
             subscriptions: HashMap::new(),
+            standard_accounts: HashMap::new(),
             configurations: Vec::new(),
             ingested: HashMap::new(),
             n_made: 0,

@@ -1,5 +1,7 @@
 //! Which days of each app have data, and where it lies.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,9 @@ pub struct AppDays {
     pub app: Option<AppRef>,
     /// Its ID.
     pub app_id: Option<String>,
+    /// Accounts that its exports write to, beside the one that is set.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<String>,
     /// First and last day of each span, in order.
     pub spans: Vec<(Date, Date)>,
 }
@@ -89,33 +94,68 @@ impl Memo {
 /// A place where an app's data of one day may lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
+    /// Its place in the order in which they are searched.
+    pub(super) order: Order,
     /// What its blobs' names begin with.
     pub(super) prefix: String,
-    /// Whether it is what was fetched by API, in the work storage.
-    pub(super) is_collected: bool,
+    /// The account, unless it is the one that is set (or, for what was collected, the work storage).
+    pub(super) account: Option<String>,
 }
 
-/// Where an app's data of one day may lie, in the order in which it is searched: in the archive with the app's ID, in the
-/// archive without, and among what was fetched by API.
-pub(super) fn sources(app: &AppRef, app_id: &str, day: Date) -> [Source; 3] {
+/// Kinds of places, in the order in which they are searched; stored by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// In the archive with the app's ID.
+    Own = 0,
+    /// In the archive without: apps may share it.
+    Shared = 1,
+    /// Fetched by API, in the work storage.
+    Collected = 2,
+    /// In another account, with the app's ID.
+    OwnElsewhere = 3,
+    /// In another account, without.
+    SharedElsewhere = 4,
+}
+
+impl Order {
+    /// Whether other apps' data may lie there, too.
+    pub(super) fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::SharedElsewhere)
+    }
+}
+
+/// Where an app's data of one day may lie, in the order in which it is searched.
+pub(super) fn sources(
+    app: &AppRef,
+    app_id: &str,
+    accounts: &BTreeSet<String>,
+    day: Date,
+) -> Vec<Source> {
     let folder = format!("{:04}/{:02}/{:02}/", day.year(), day.month(), day.day());
-    let archive = |prefix| Source {
-        prefix,
-        is_collected: false,
+    let own = format!("{app_id}/{folder}");
+    let source = |order, prefix: &str, account: Option<&String>| Source {
+        order,
+        prefix: prefix.to_owned(),
+        account: account.cloned(),
     };
-    [
-        archive(format!("{app_id}/{folder}")),
-        archive(folder),
-        Source {
-            prefix: names::collected_day(app, day),
-            is_collected: true,
-        },
-    ]
+    let elsewhere = |order, prefix| {
+        accounts
+            .iter()
+            .map(move |it| source(order, prefix, Some(it)))
+    };
+    let mut sources = vec![
+        source(Order::Own, &own, None),
+        source(Order::Shared, &folder, None),
+        source(Order::Collected, &names::collected_day(app, day), None),
+    ];
+    sources.extend(elsewhere(Order::OwnElsewhere, own.as_str()));
+    sources.extend(elsewhere(Order::SharedElsewhere, folder.as_str()));
+    sources
 }
 
 /// Finds the days with data of every app whose ID is known.
 pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Memo, StageError> {
-    let archive = &cx.app.archive;
+    let archive = cx.app.archives.own();
     let of_archive = |error| StageError::archive(&error);
     let without_id = days_under(cx, archive, "").await.map_err(of_archive)?;
     let mut apps = Vec::with_capacity(setups.len());
@@ -123,12 +163,20 @@ pub(super) async fn discover(cx: Context<'_>, setups: &[AppSetup]) -> Result<Mem
         let mut days = AppDays {
             app: setup.app.clone(),
             app_id: setup.app_id.clone(),
+            accounts: setup.accounts.clone(),
             spans: Vec::new(),
         };
         if let (Some(app), Some(app_id)) = (&setup.app, &setup.app_id) {
             let found = days_under(cx, archive, &format!("{app_id}/")).await;
             let mut found = found.map_err(of_archive)?;
             found.extend(&without_id);
+            for account in &setup.accounts {
+                let account = cx.app.archives.of_account(account).map_err(of_archive)?;
+                for under in [format!("{app_id}/"), String::new()] {
+                    let days = days_under(cx, &account, &under).await;
+                    found.extend(days.map_err(of_archive)?);
+                }
+            }
             let (ours, collected) = (cx.app.store.container(), names::collected_prefix(app));
             let collected = days_under(cx, ours, &collected).await;
             found.extend(collected.map_err(Error::from)?);
@@ -177,6 +225,7 @@ mod tests {
         let days = |name: &str, spans: &[(&str, &str)]| AppDays {
             app: Some(app(name)),
             app_id: None,
+            accounts: BTreeSet::new(),
             spans: spans.iter().map(|(a, b)| (day(a), day(b))).collect(),
         };
         let memo = Memo {

@@ -23,7 +23,7 @@ pub async fn count_failure(
     error: &StageError,
     pass: &mut DayPass,
 ) -> Result<Duration, StageError> {
-    let (seats, _app_id) = seats(cx, app, day, pass).await?;
+    let (seats, _place) = seats(cx, app, day, pass).await?;
     let limits = &cx.app.config.limits;
     let now = cx.now();
     let reason = error.to_string();

@@ -1,12 +1,12 @@
 //! One pass over one app and day, for every request that waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::Deserialize as _;
 
-use super::days::{Memo, sources};
+use super::days::{Memo, Order, Source, sources};
 use super::progress::Progress;
 use super::reading::Reading;
 use super::scan::{Customer, Job, News, ScanError};
@@ -15,11 +15,10 @@ use super::{marks, needles, observe};
 use crate::domain::{AppRef, Kind};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError};
-use crate::work::{Error, Finished};
+use crate::storage::Container;
+use crate::work::{Error, Finished, names};
 use crate::workflow::{Event, Record, Step};
 
-/// The source of a day that several apps may share: the archive's folder without an app's ID.
-pub(super) const SHARED: usize = 1;
 /// Blobs that are read at once.
 const PARALLEL: usize = 8;
 /// Hits of one request, in bytes of JSON, that are kept in memory before they are written.
@@ -50,8 +49,8 @@ pub async fn search_day(
     day: Date,
     pass: &mut DayPass,
 ) -> Result<(), StageError> {
-    let (mut seats, app_id) = seats(cx, app, day, pass).await?;
-    let Some(app_id) = app_id else {
+    let (mut seats, place) = seats(cx, app, day, pass).await?;
+    let Some(app_id) = place.app_id else {
         return Ok(());
     };
     pass.unfinished |= leave_alone(&mut seats);
@@ -74,37 +73,39 @@ pub async fn search_day(
         .iter()
         .flatten()
         .all(|seat| seat.slice.state.tries < PATIENCE);
-    for (n, source) in sources(app, &app_id, day).into_iter().enumerate() {
-        job.count = own_id.filter(|_| n == SHARED);
-        let mut listing = if source.is_collected {
-            cx.app.store.container().list(&source.prefix)
-        } else {
-            cx.app.archive.list(&source.prefix)
-        };
+    for source in sources(app, &app_id, &place.accounts, day) {
+        job.count = own_id.filter(|_| source.order.is_shared());
+        let container = container(cx, &source)?;
+        let mut listing = container.list(&source.prefix);
         loop {
             let page = listing.next_page().await;
             let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
                 break;
             };
             let mut wanted = page;
+            if let Some(account) = &source.account {
+                for entry in &mut wanted {
+                    entry.name = names::in_account(account, &entry.name);
+                }
+            }
             wanted.retain(|entry| {
                 seats
                     .iter()
                     .flatten()
-                    .any(|seat| seat.progress.wants(entry, n))
+                    .any(|seat| seat.progress.wants(entry, source.order))
             });
             let mut wanted = wanted.into_iter();
             let mut readings = VecDeque::new();
             loop {
                 while readings.len() < parallel(&seats) {
                     let Some(entry) = wanted.next() else { break };
-                    let container = cx.app.holder(&entry.name).clone();
-                    readings.push_back(Reading::begin(container, entry, job.clone()));
+                    readings.push_back(Reading::begin(container.clone(), entry, job.clone()));
                 }
                 let Some(reading) = readings.pop_front() else {
                     break;
                 };
-                let is_done = take(cx, &mut seats, &app_id, n, reading, is_patient).await?;
+                let is_done =
+                    take(cx, &mut seats, &app_id, source.order, reading, is_patient).await?;
                 if !is_done || cx.is_out_of_time() {
                     store(cx, &mut seats, false).await?;
                     pass.unfinished = true;
@@ -125,6 +126,18 @@ pub async fn search_day(
         finish(cx, seat, pass).await?;
     }
     Ok(())
+}
+
+fn container(cx: Context<'_>, source: &Source) -> Result<Container, StageError> {
+    match &source.account {
+        Some(account) => cx
+            .app
+            .archives
+            .of_account(account)
+            .map_err(|error| StageError::archive(&error)),
+        None if source.order == Order::Collected => Ok(cx.app.store.container().clone()),
+        None => Ok(cx.app.archives.own().clone()),
+    }
 }
 
 /// A blob that took longer than a pass gets the next one for itself, from its beginning to its end: who has not come so
@@ -158,7 +171,7 @@ async fn take(
     cx: Context<'_>,
     seats: &mut [Option<Seat>],
     app_id: &str,
-    source: usize,
+    source: Order,
     mut reading: Reading,
     is_patient: bool,
 ) -> Result<bool, StageError> {
@@ -223,16 +236,23 @@ fn is_full(seats: &[Option<Seat>]) -> bool {
     lengths().any(|length| length > MAX_PART) || lengths().sum::<usize>() > MAX_PARTS
 }
 
-/// The requests that wait for this app and day, and the app's ID. A seat is emptied once another pass over the same day
+/// Where an app's data lies, as the requests that wait for it know.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    app_id: Option<String>,
+    accounts: BTreeSet<String>,
+}
+
+/// The requests that wait for this app and day, and where its data lies. A seat is emptied once another pass over the same day
 /// has stored the request's slice: that one goes on with it.
 pub(super) async fn seats(
     cx: Context<'_>,
     app: &AppRef,
     day: Date,
     pass: &mut DayPass,
-) -> Result<(Vec<Option<Seat>>, Option<String>), StageError> {
+) -> Result<(Vec<Option<Seat>>, Place), StageError> {
     let mut seats = Vec::new();
-    let mut app_id = None;
+    let mut place = Place::default();
     for mark in marks::waiting(cx.app, app).await? {
         let id = &mark.request;
         let record = match cx.app.store.record(id).await {
@@ -266,8 +286,9 @@ pub(super) async fn seats(
             .iter()
             .filter(|days| days.app.as_ref() != Some(app));
         let others = others.filter_map(|days| days.app_id.clone()).collect();
+        let accounts = mine.map_or_else(BTreeSet::new, |days| days.accounts.clone());
         let seat = Seat {
-            progress: Progress::new(slice.body()?, memo.since, others),
+            progress: Progress::new(slice.body()?, memo.since, others, accounts),
             record,
             root,
             slice,
@@ -277,10 +298,14 @@ pub(super) async fn seats(
             finish(cx, seat, pass).await?;
             continue;
         }
-        app_id = app_id.or_else(|| mine.and_then(|days| days.app_id.clone()));
+        let app_id = mine.and_then(|days| days.app_id.clone());
+        place.app_id = place.app_id.or(app_id);
+        if let Some(days) = mine {
+            place.accounts.extend(days.accounts.iter().cloned());
+        }
         seats.push(Some(seat));
     }
-    Ok((seats, app_id))
+    Ok((seats, place))
 }
 
 async fn customers(cx: Context<'_>, seats: &[Option<Seat>]) -> Result<Vec<Customer>, StageError> {

@@ -1,8 +1,10 @@
 //! How far a request is in a day, and what was found for it. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::pass::SHARED;
+use super::days::Order;
 use super::scan::{Ended, Found, ScanError};
 use super::{DayResult, Within};
 use crate::domain::hit::Stream;
@@ -23,6 +25,7 @@ pub(super) struct Progress {
     pub(super) pending: Vec<u8>,
     since: Option<Timestamp>,
     other_apps: Vec<String>,
+    accounts: BTreeSet<String>,
     /// How much of `pending` is of blobs before the one at hand.
     before: usize,
     /// The place of the blob at hand, if the request wants it.
@@ -30,29 +33,36 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Goes on where a slice says. Only blobs written after `since` are new to it; `other_apps` are the request's other apps.
+    /// Goes on where a slice says. Only blobs written after `since` are new to it; `other_apps` are the request's other apps,
+    /// `accounts` those that it searches beside the one that is set.
     pub(super) fn new(
         result: DayResult,
         since: Option<Timestamp>,
         other_apps: Vec<String>,
+        accounts: BTreeSet<String>,
     ) -> Self {
         Self {
             result,
             pending: Vec::new(),
             since,
             other_apps,
+            accounts,
             before: 0,
             at: None,
         }
     }
 
     /// A place in the day's order: source by source.
-    fn place(source: usize, blob: &str) -> String {
-        format!("{source}{blob}")
+    fn place(source: Order, blob: &str) -> String {
+        format!("{}{blob}", source as u8)
     }
 
     /// Whether a blob is still to be read for it.
-    pub(super) fn wants(&self, entry: &Entry, source: usize) -> bool {
+    pub(super) fn wants(&self, entry: &Entry, source: Order) -> bool {
+        let (account, _name) = names::account_of(&entry.name);
+        if account.is_some_and(|account| !self.accounts.contains(account)) {
+            return false;
+        }
         let place = Self::place(source, &entry.name);
         let is_ahead = match (&self.result.within, &self.result.resume_after) {
             (Some(within), _) => place >= within.place,
@@ -69,7 +79,7 @@ impl Progress {
     }
 
     /// Comes to a blob.
-    pub(super) fn arrive(&mut self, entry: &Entry, source: usize) {
+    pub(super) fn arrive(&mut self, entry: &Entry, source: Order) {
         let is_wanted = self.wants(entry, source);
         self.at = is_wanted.then(|| Self::place(source, &entry.name));
         let is_past = self.at.as_ref().is_some_and(|at| {
@@ -154,7 +164,7 @@ impl Progress {
     }
 
     /// Is done with the blob at hand.
-    pub(super) fn end(&mut self, entry: &Entry, source: usize, ended: &Result<Ended, ScanError>) {
+    pub(super) fn end(&mut self, entry: &Entry, source: Order, ended: &Result<Ended, ScanError>) {
         let Some(at) = self.at.take() else { return };
         let within = self.result.within.take();
         match ended {
@@ -184,7 +194,7 @@ impl Progress {
         self.result.resume_after = Some(at);
     }
 
-    fn count(&mut self, entry: &Entry, source: usize, ended: &Ended) {
+    fn count(&mut self, entry: &Entry, source: Order, ended: &Ended) {
         let result = &mut self.result;
         let stream = Stream::of(&entry.name);
         // Those stand in the list of the app's reports.
@@ -197,7 +207,7 @@ impl Progress {
         *result.blobs.entry(kind.to_owned()).or_default() += 1;
         result.bytes += ended.bytes;
         result.records += ended.records;
-        if source == SHARED {
+        if source.is_shared() {
             result.shared_reports += ended.own.named;
             result.shared_report_rows += ended.own.rows;
         } else if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {

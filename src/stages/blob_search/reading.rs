@@ -5,6 +5,7 @@ use tokio::task::JoinHandle;
 
 use super::scan::{Chunk, Ended, Job, MIN_READ, News, ScanError, scan_chunks};
 use crate::storage::{BlobStream, Container, Entry};
+use crate::work::names;
 
 /// Chunks that wait between the download and the scan.
 const CHUNKS: usize = 4;
@@ -51,7 +52,8 @@ async fn read(
     job: Job,
     news: &mpsc::Sender<News>,
 ) -> Result<Ended, ScanError> {
-    let stream = container.stream(blob).await.map_err(ScanError::Storage)?;
+    let (_account, name) = names::account_of(blob);
+    let stream = container.stream(name).await.map_err(ScanError::Storage)?;
     let Some(mut stream) = stream else {
         return Err(ScanError::Gone);
     };

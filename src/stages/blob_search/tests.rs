@@ -1,5 +1,6 @@
 //! Hits in bounded memory, and a blob that takes more than one pass.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -10,12 +11,14 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::DayResult;
+use super::days::{Order, sources};
 use super::needles::Needles;
 use super::progress::Progress;
 use super::scan::{Chunk, Customer, Ended, Found, Job, MIN_READ, News, scan_chunks};
-use crate::domain::Subject;
+use crate::domain::{AppRef, Subject};
 use crate::search::Searcher;
 use crate::storage::{ETag, Entry};
+use crate::work::names;
 
 const BLOB: &str = "2026/11/20/09/03/logs.v1.data";
 const APP: &str = "6a1c2f80-3d54-4c2e-8a0e-1f1f9d9c0a11";
@@ -170,7 +173,7 @@ impl Storage {
     fn progress(&self) -> Progress {
         let text = serde_json::to_string(&self.result).expect("it is stored as JSON");
         let result = serde_json::from_str(&text).expect("and read again");
-        Progress::new(result, None, Vec::new())
+        Progress::new(result, None, Vec::new(), BTreeSet::new())
     }
 
     /// Writes parts and, unless the pass is killed before, the slice.
@@ -200,7 +203,7 @@ impl Storage {
 
 /// Reads a blob of ten hits, every third of another app, up to a record.
 fn read(progress: &mut Progress, name: &str, etag: &str, up_to: u64) {
-    progress.arrive(&entry(name), 0);
+    progress.arrive(&entry(name), Order::Own);
     progress.open(&ETag::from(etag));
     for record in 0..up_to {
         let app = if record % 3 == 2 { "another" } else { APP };
@@ -215,7 +218,7 @@ fn read(progress: &mut Progress, name: &str, etag: &str, up_to: u64) {
 }
 
 fn end(progress: &mut Progress, name: &str) {
-    progress.end(&entry(name), 0, &Ok(whole()));
+    progress.end(&entry(name), Order::Own, &Ok(whole()));
 }
 
 /// What a day of two blobs comes to when nothing happens.
@@ -248,12 +251,12 @@ fn a_pass_that_ends_within_a_blob_loses_and_doubles_nothing() {
                 read(&mut progress, "b", "1", first);
                 storage.store(&mut progress, is_killed);
                 let mut progress = storage.progress();
-                assert!(is_killed || !progress.wants(&entry("a"), 0));
+                assert!(is_killed || !progress.wants(&entry("a"), Order::Own));
                 if is_killed {
                     read(&mut progress, "a", "1", 10);
                     end(&mut progress, "a");
                 }
-                assert!(progress.wants(&entry("b"), 0));
+                assert!(progress.wants(&entry("b"), Order::Own));
                 read(&mut progress, "b", "1", second);
                 storage.store(&mut progress, false);
                 let mut progress = storage.progress();
@@ -261,7 +264,7 @@ fn a_pass_that_ends_within_a_blob_loses_and_doubles_nothing() {
                 end(&mut progress, "b");
                 storage.store(&mut progress, false);
                 assert_eq!(outcome(&storage), expected, "{first} {second} {is_killed}");
-                assert!(!storage.progress().wants(&entry("b"), 0));
+                assert!(!storage.progress().wants(&entry("b"), Order::Own));
             }
         }
     }
@@ -320,7 +323,7 @@ fn a_blob_that_no_pass_can_end_is_named_with_its_place() {
                 bytes: 700,
                 ..whole()
             };
-            progress.end(&entry("b"), 0, &Ok(cut));
+            progress.end(&entry("b"), Order::Own, &Ok(cut));
         }
         storage.store(&mut progress, false);
     }
@@ -330,5 +333,35 @@ fn a_blob_that_no_pass_can_end_is_named_with_its_place() {
         result.not_searched[0].reason,
         "not searched beyond record 7 (at byte 700 of 1000): 4 invocations were too short"
     );
-    assert!(!storage.progress().wants(&entry("b"), 0));
+    assert!(!storage.progress().wants(&entry("b"), Order::Own));
+}
+
+#[test]
+fn places_ascend_over_sources_and_accounts() {
+    let app = AppRef::new("contoso", "shop").expect("valid");
+    let accounts: BTreeSet<String> = ["ex2", "ex1", "zz9"].map(str::to_owned).into();
+    let day = "2026-11-20".parse().expect("a day");
+    let sources = sources(&app, "0f1e2d3c", &accounts, day);
+    assert_eq!(sources.len(), 3 + 2 * accounts.len());
+    let mut progress = Progress::new(DayResult::default(), None, Vec::new(), accounts);
+    for source in &sources {
+        let name = |file: &str| {
+            let blob = format!("{}{file}", source.prefix);
+            match &source.account {
+                Some(account) => names::in_account(account, &blob),
+                None => blob,
+            }
+        };
+        // A pass may end after every blob: the next one wants all that follow, and none before.
+        for file in ["a", "b"] {
+            let entry = entry(&name(file));
+            assert!(progress.wants(&entry, source.order), "{}", entry.name);
+            progress.arrive(&entry, source.order);
+            progress.open(&ETag::from("1"));
+            progress.end(&entry, source.order, &Ok(whole()));
+            assert!(!progress.wants(&entry, source.order), "{}", entry.name);
+        }
+    }
+    let strangers = entry("@other/2026/11/20/a");
+    assert!(!progress.wants(&strangers, Order::SharedElsewhere));
 }

@@ -1,13 +1,12 @@
-//! Which export serves us: what we want, which of those that are there is the best, and where it writes.
+//! Which export serves us: what we want, and which of those that are there is the best.
 
 use secrecy::ExposeSecret as _;
 
-use super::note;
 use crate::appcenter::{
     ExportConfiguration, ExportState as State, ExportStorage, ExportTarget, ExportType,
 };
 use crate::config;
-use crate::stages::setup::{AppSetup, ExportState};
+use crate::stages::setup::ExportState;
 use crate::stages::{Context, StageError};
 
 /// The export that the settings ask for; none where they ask for none.
@@ -105,27 +104,4 @@ pub(super) fn is_new(cx: Context<'_>, configuration: &ExportConfiguration) -> bo
     let age = |at| cx.now().duration_since(at).unsigned_abs();
     let made = configuration.creation_time;
     made.is_some_and(|at| age(at) < cx.app.config.app_center.export_pending)
-}
-
-/// Says where a standard export writes: to an account that App Center made. One that is not searched is an exception.
-pub(super) fn say_where(cx: Context<'_>, setup: &mut AppSetup, best: &ExportConfiguration) {
-    let is_standard = best.kind() == Some("blob_storage_linked_subscription");
-    let (true, Some(account)) = (is_standard, &best.resource_name) else {
-        return;
-    };
-    match cx.app.config.archive.azure_account() {
-        Some(ours) if !ours.eq_ignore_ascii_case(account) => {
-            setup.shortfall = Some("the export writes to another storage account".to_owned());
-            note(
-                &mut setup.exceptions,
-                format!(
-                    "the export writes to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it writes is not searched"
-                ),
-            );
-        }
-        _ => note(
-            &mut setup.notes,
-            format!("the export writes to the storage account `{account}`"),
-        ),
-    }
 }

@@ -3,11 +3,12 @@
 //! An export that is good enough is left alone; one that is not is changed only as far as needed, and the change is
 //! noted. Nothing here deletes or disables a configuration: that may delete the archive.
 
+mod accounts;
 mod change;
 mod choice;
 
 use self::change::{Why, complete, create, pending};
-use self::choice::{beside, best, is_new, say_where, state, target};
+use self::choice::{beside, best, is_new, state, target};
 use super::setup::{AppSetup, Path, Remembered, recall, remember};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
 use crate::appcenter::{Client, Error, ExportState as State};
@@ -46,6 +47,8 @@ pub(super) async fn run(
             "App Center is set as retired: it was not asked",
         );
         note_unknown(&mut setup);
+        let tries = slice.state.tries;
+        accounts::find(cx, &app, &mut setup, &mut remembered, (&[], None), tries).await?;
         choose_path(cx, &mut setup);
         slice.set_body(&setup)?;
         return Ok(done());
@@ -55,6 +58,8 @@ pub(super) async fn run(
         outcome = match retirement::conclude(cx, &app, &mut remembered, &error).await? {
             Some(evidence) => {
                 retire(&mut setup, &evidence);
+                let tries = slice.state.tries;
+                accounts::find(cx, &app, &mut setup, &mut remembered, (&[], None), tries).await?;
                 slice.set_body(&setup)?;
                 return Ok(done());
             }
@@ -143,6 +148,7 @@ async fn set_up(
         Ok(listed) => listed,
         Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
         Err(Error::Gone | Error::Rejected { .. }) => {
+            accounts::find(cx, app, setup, remembered, (&[], None), slice.state.tries).await?;
             setup.shortfall = Some("its export configurations could not be listed".to_owned());
             note(
                 &mut setup.exceptions,
@@ -153,7 +159,10 @@ async fn set_up(
         Err(error) => return Err(error.into()),
     };
     let target = target(&cx.app.config.app_center.export)?;
-    let Some(best) = best(&listed, target.as_ref()) else {
+    let best = best(&listed, target.as_ref());
+    let of = (listed.as_slice(), best);
+    accounts::find(cx, app, setup, remembered, of, slice.state.tries).await?;
+    let Some(best) = best else {
         let Some(target) = target else {
             note(
                 &mut setup.exceptions,
@@ -164,7 +173,6 @@ async fn set_up(
         return create(cx, (client, app), slice, setup, &target, Why::None).await;
     };
     setup.export = Some(state(best));
-    say_where(cx, setup, best);
     // What a new one backfills is there only after it has run.
     let made = setup.created.as_deref();
     if let Some(made) = listed.iter().find(|it| Some(it.id.as_str()) == made) {

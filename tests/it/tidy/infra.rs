@@ -13,7 +13,11 @@ use serde_json::Value;
 use super::{files, quoted, read, table};
 
 /// Settings that infra/ leaves at their defaults, or to its parameter `settings`, with the reason.
-const LEFT: [(&str, &[&str]); 5] = [
+const LEFT: [(&str, &[&str]); 6] = [
+    (
+        "accounts that App Center makes are reached by the identity",
+        &["ARCHIVE_ACCOUNTS"],
+    ),
     (
         "how App Center is asked",
         &[

@@ -180,7 +180,13 @@ struct Wanted {
 }
 
 fn create(state: &mut State, call: &Call) -> Result<Reply, Failure> {
-    let wanted = read(state, call)?;
+    let mut wanted = read(state, call)?;
+    let is_standard = wanted.kind == "blob_storage_linked_subscription";
+    let own_account = state.standard_accounts.get(&call.app);
+    let own_account = own_account.filter(|_| is_standard).cloned();
+    if let Some(account) = &own_account {
+        wanted.destination.clone_from(account);
+    }
     let backfill = call.body["backfill"].as_bool().unwrap_or(true);
     let text = |name: &str| call.body[name].as_str().map(str::to_owned);
     let key = format!("{} {}", call.app, state.fresh());
@@ -194,7 +200,11 @@ fn create(state: &mut State, call: &Call) -> Result<Reply, Failure> {
         path_format: wanted.path_format,
         subscription_id: wanted.subscription_id,
         destination: wanted.destination,
-        resource_name: text("resource_name").unwrap_or_else(|| format!("ex{resource}")),
+        resource_name: own_account
+            .as_deref()
+            .and_then(account_name)
+            .or_else(|| text("resource_name"))
+            .unwrap_or_else(|| format!("ex{resource}")),
         resource_group: text("resource_group")
             .unwrap_or_else(|| format!("appcenter-export-{}", app.name)),
         backfill,
@@ -209,6 +219,14 @@ fn create(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     state.configurations.push(configuration);
     note(state, call);
     Ok(Reply::with_status(202, &body))
+}
+
+/// The account that a connection string is of.
+fn account_name(connection_string: &str) -> Option<String> {
+    let mut parts = connection_string.split(';');
+    parts
+        .find_map(|part| part.strip_prefix("AccountName="))
+        .map(str::to_owned)
 }
 
 fn get(state: &mut State, call: &Call) -> Result<Reply, Failure> {

@@ -166,7 +166,11 @@ async fn copy(
 ) -> Result<(Zip, Copied), StageError> {
     let work = cx.app.store.container().clone();
     let (container, blob, form) = match &piece.from {
-        From::Archive(blob) => (cx.app.archive.clone(), blob.clone(), None),
+        From::Archive(blob) => {
+            let holder = cx.app.archives.holder(blob);
+            let (container, name) = holder.map_err(|error| StageError::archive(&error))?;
+            (container, name.to_owned(), None)
+        }
         From::Work(blob) => (work, blob.clone(), None),
         From::Rows(parts) => (work, String::new(), Some((parts, rows::Form::Lines))),
         From::Table(parts) => (work, String::new(), Some((parts, rows::Form::Table))),

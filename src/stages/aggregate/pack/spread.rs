@@ -287,9 +287,10 @@ async fn text(cx: Context<'_>, hit: &Hit) -> Result<Result<Vec<u8>, &'static str
             ));
         }
         None => {
-            let archive = &cx.app.archive;
-            let read = archive.read_range(&hit.blob, hit.offset, hit.length).await;
-            match read.map_err(|error| StageError::archive(&error))? {
+            let of_archive = |error| StageError::archive(&error);
+            let (archive, name) = cx.app.archives.holder(&hit.blob).map_err(of_archive)?;
+            let read = archive.read_range(name, hit.offset, hit.length).await;
+            match read.map_err(of_archive)? {
                 Some(bytes) => bytes.to_vec(),
                 None => return Ok(Err("its archive blob is gone")),
             }

@@ -196,15 +196,16 @@ impl Findings {
         let (error_id, payload) = match &hit.payload {
             Some(payload) => {
                 let named = ids_in_name(payload).error_id;
-                (named.or_else(|| hit.error_id.clone()), Some(payload))
+                let blob = names::beside(&hit.blob, payload);
+                (named.or_else(|| hit.error_id.clone()), Some(blob))
             }
             None => (guid_of_row(hit), None),
         };
         if error_id.is_none() && payload.is_none() {
             return;
         }
-        let report = self.report(error_id.as_ref(), payload.map_or("", String::as_str));
-        report.blobs.extend(payload.cloned());
+        let report = self.report(error_id.as_ref(), payload.as_deref().unwrap_or_default());
+        report.blobs.extend(payload);
         report.learn_id(error_id);
         report.by_row |= report.install.is_none() && hit.install.is_some();
         report.install = report.install.or(hit.install);
@@ -315,7 +316,8 @@ impl Findings {
         self.reports
             .values()
             .filter(|report| report.install.is_none() || !report.is_of_app)
-            .flat_map(|report| report.blobs.iter().cloned())
+            .flat_map(|report| &report.blobs)
+            .map(|blob| names::account_of(blob).1.to_owned())
             .collect()
     }
 
