@@ -222,3 +222,25 @@ async fn what_is_retired_is_said_and_stops_nothing() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accounts_data_is_asked_for_by_an_app_that_can_be_asked() -> anyhow::Result<()> {
+    let pump = start(Quirks::default()).await?;
+    let mut document = request(&pump, "export-tests").document;
+    // The first app is none that App Center knows.
+    let known = document["apps"].take();
+    let known = known.as_array().into_iter().flatten().cloned();
+    document["apps"] = std::iter::once(json!({ "owner": "contoso", "name": "never-there" }))
+        .chain(known)
+        .collect();
+    let record = pump.run(&document, &Disturb::nothing()).await?;
+    let (files, _manifest) = package(&pump, &record, "contoso/shop/test/").await?;
+    let mut names = files.keys();
+    let of_account = "accounts.json";
+    assert!(
+        names.any(|it| it.starts_with(of_account)),
+        "{:?}",
+        files.keys()
+    );
+    Ok(())
+}

@@ -9,7 +9,7 @@ mod parts;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::setup;
+use super::setup::{self, AppSetup};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known};
 use crate::appcenter::{Client, Error, TestPart, TestScope};
 use crate::domain::plan::{Action, TestRunItem, item_id};
@@ -126,9 +126,16 @@ pub(super) async fn run(
         export.miss(RUNS, "App Center could not be asked about the app");
         export.phase = Phase::Done;
     }
+    // The account is the token's, whatever the app: it is asked once a request, by the first app that is asked at all.
+    let is_asked = |it: &AppSetup| {
+        let of = it.app.as_ref();
+        !it.is_unreachable && !of.is_some_and(|of| setup::is_retired(cx.app, &setups, of))
+    };
+    let first = setups.iter().find(|it| is_asked(it));
+    let asks_account = first.is_some_and(|first| first.app.as_ref() == Some(&app));
     while export.phase != Phase::Done {
         let before = (export.phase, export.fetched, export.files.len());
-        let advanced = Box::pin(advance(cx, record, slice, &app, &mut export)).await;
+        let advanced = Box::pin(advance(cx, record, slice, asks_account, &mut export)).await;
         let is_progress = before != (export.phase, export.fetched, export.files.len());
         // What was fetched before an error is not fetched again.
         slice.set_body(&export)?;
@@ -161,10 +168,13 @@ async fn advance(
     cx: Context<'_>,
     record: &Record,
     slice: &Slice,
-    app: &AppRef,
+    asks_account: bool,
     export: &mut TestExport,
 ) -> Result<(), StageError> {
     let client = cx.app.app_center()?;
+    let Some(app) = &export.app.clone() else {
+        return Err(StageError::permanent("the slice names no app"));
+    };
     match export.phase {
         Phase::Runs => {
             list_runs(client, app, export).await?;
@@ -176,8 +186,7 @@ async fn advance(
         }
         Phase::Index => {
             parts::index(client, app, TestScope::App, export).await?;
-            // The account is the token's, whatever the app: asked once a request.
-            if slice.number == 0 {
+            if asks_account {
                 parts::index(client, app, TestScope::Account, export).await?;
             }
             export.phase = Phase::Parts;
