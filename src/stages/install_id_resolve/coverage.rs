@@ -93,13 +93,21 @@ fn extend(named: &mut Vec<Unreadable>, more: &[Unreadable]) {
     named.extend(more.iter().take(room).cloned());
 }
 
-/// Gaps that evidence shows: whole empty days between days with data; days since the export stopped. A minute without a folder is no gap: nothing happened in it.
+/// Gaps that evidence shows: whole empty days between days with data; days that no export wrote, because one ended before
+/// the reach of the next began; days since the export stopped. A minute without a folder is no gap: nothing happened in it.
 fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
     let mut gaps = Vec::new();
+    let recreated = recreated(setup, days);
+    let reach = recreated.as_ref().map(|gap| (gap.from, gap.to));
     for pair in days.windows(2) {
         let [before, after] = pair else { continue };
         let (Ok(from), Ok(to)) = (before.tomorrow(), after.yesterday()) else {
             continue;
+        };
+        // What the creation explains is said as that.
+        let from = match reach {
+            Some((begin, end)) if begin == from => end.tomorrow().unwrap_or(end),
+            _ => from,
         };
         if from <= to {
             gaps.push(Gap {
@@ -109,6 +117,8 @@ fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
             });
         }
     }
+    gaps.extend(recreated);
+    gaps.sort_by_key(|gap| gap.from);
     let today = now.to_zoned(TimeZone::UTC).date();
     let Some(export) = &setup.export else {
         return gaps;
@@ -128,10 +138,30 @@ fn gaps(setup: &AppSetup, days: &[Date], now: Timestamp) -> Vec<Gap> {
     gaps
 }
 
+/// The days between what an earlier export wrote and what the present one could write at all.
+fn recreated(setup: &AppSetup, days: &[Date]) -> Option<Gap> {
+    let created = created(setup)?;
+    let reached = created.saturating_sub(BACKFILL_DAYS.days());
+    let last = days.iter().rev().find(|day| **day < reached)?;
+    let (from, to) = (last.tomorrow().ok()?, reached.yesterday().ok()?);
+    (from <= to).then(|| Gap {
+        from,
+        to,
+        evidence: format!(
+            "there is data up to {last}, and the present export was created on {created} and writes at most {BACKFILL_DAYS} days before that"
+        ),
+    })
+}
+
+/// The day on which the export was created (UTC).
+fn created(setup: &AppSetup) -> Option<Date> {
+    let created = setup.export.as_ref()?.created_at?;
+    Some(created.to_zoned(TimeZone::UTC).date())
+}
+
 /// What the creation of the export says about how far back the archive can reach.
 fn beginning(setup: &AppSetup, days: &[Date]) -> Option<String> {
-    let created = setup.export.as_ref()?.created_at?;
-    let created = created.to_zoned(TimeZone::UTC).date();
+    let created = created(setup)?;
     let backfilled = created.saturating_sub(BACKFILL_DAYS.days());
     let is_all = days.first().is_none_or(|first| *first >= backfilled);
     is_all.then(|| {
@@ -201,6 +231,19 @@ mod tests {
             check(&setup("enabled", "2020-01-01T00:00:00Z"), &days[..2]),
             []
         );
+        let recreated = setup("Enabled", "2026-03-01T09:00:00Z");
+        let between = gap("2026-01-06", "2026-01-31");
+        assert_eq!(
+            check(&recreated, &days),
+            [gap("2026-01-03", "2026-01-04"), between.clone()]
+        );
+        let later = [day("2026-01-05"), day("2026-02-03")];
+        assert_eq!(
+            check(&recreated, &later),
+            [between, gap("2026-02-01", "2026-02-02")]
+        );
+        let follows = [day("2026-01-31"), day("2026-02-01")];
+        assert_eq!(check(&recreated, &follows), []);
         let created = setup("Enabled", "2026-01-20T00:00:00Z");
         assert_eq!(check(&created, &days[..1]), []);
         assert!(beginning(&created, &["2026-01-01".parse().expect("a day")]).is_some());
