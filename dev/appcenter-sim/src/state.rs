@@ -32,7 +32,8 @@ pub(crate) struct State {
     pub(crate) archived_test_runs: HashSet<Uuid>,
     pub(crate) subscriptions: HashMap<String, String>,
     pub(crate) configurations: Vec<Configuration>,
-    pub(crate) ingested: HashMap<(usize, i64), usize>,
+    /// Crashes (true) and handled errors that an app sent in a minute.
+    pub(crate) ingested: HashMap<(usize, i64, bool), usize>,
     pub(crate) n_made: u64,
 }
 
