@@ -242,11 +242,25 @@ impl Client {
         limit: u64,
     ) -> Result<Personal<Bytes>, Error> {
         let location = || self.attachment_location(app, error, attachment).boxed();
-        let first = match self.fetch_fresh(&location, limit).await {
+        let text = || self.attachment_text(app, error, attachment);
+        self.file_or_text(&location, limit, text).await
+    }
+
+    /// The file behind a link; where there is none to be had, its text.
+    pub(super) async fn file_or_text<'a, F>(
+        &self,
+        link: &(dyn Fn() -> BoxFuture<'a, Result<Location, Error>> + Sync),
+        limit: u64,
+        text: impl FnOnce() -> F,
+    ) -> Result<Personal<Bytes>, Error>
+    where
+        F: Future<Output = Result<Personal<String>, Error>>,
+    {
+        let first = match self.fetch_fresh(link, limit).await {
             Ok(bytes) => return Ok(bytes),
             Err(first) => next_place(first)?,
         };
-        match self.attachment_text(app, error, attachment).await {
+        match text().await {
             Ok(text) => Ok(Personal::new(text.into_exposed().into())),
             Err(error) => {
                 drop(next_place(error)?);

@@ -280,6 +280,25 @@ impl Client {
         self.location(&Call::get("crashes_getCrashAttachmentLocation", path))
             .await
     }
+
+    /// The bytes of an attachment: the file, or its text where there is no file to be had.
+    ///
+    /// # Errors
+    /// As [`Client::crash_raw_log`].
+    pub async fn crash_attachment_bytes(
+        &self,
+        app: &AppRef,
+        crash: &ErrorId,
+        attachment: &PathId,
+        limit: u64,
+    ) -> Result<Personal<Bytes>, Error> {
+        let location = || {
+            self.crash_attachment_location(app, crash, attachment)
+                .boxed()
+        };
+        let text = || self.crash_attachment_text(app, crash, attachment);
+        self.file_or_text(&location, limit, text).await
+    }
 }
 
 /// `…/crash_groups/{crash_group_id}/crashes/{crash_id}/<more>`

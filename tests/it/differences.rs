@@ -83,7 +83,7 @@ enum Became {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Oddities {
-    capital_states: bool,
+    capital_states: Option<bool>,
     page_limit: Option<usize>,
     raw_install_key: Option<String>,
     pending_ticks: Option<u32>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use appcenter_dsr::workflow::{Record, Status};
 use futures::StreamExt as _;
 
-use crate::faults::world;
+use crate::faults::{LEGACY, world};
 use crate::paths::without_current;
 use crate::pump::{Disturb, KillAt, Place, Pump};
 
@@ -25,6 +25,17 @@ const API_STEPS: &[&str] = &[
     "regather",
     "collected data",
 ];
+/// The steps in which a report that the legacy API alone lists goes another way than by API, and what they store.
+const LEGACY_STEPS: &[&str] = &[
+    "inventory",
+    "gather",
+    "resolve",
+    "plan",
+    "delete",
+    "relist",
+    "regather",
+    "collected data",
+];
 /// The steps that only an export takes.
 const EXPORT_STEPS: &[&str] = &["collect", "aggregate"];
 /// The steps in which test data is got, packed and deleted.
@@ -37,15 +48,17 @@ enum Source {
     Archive,
     /// By API: App Center exported nothing.
     Api,
+    /// The same, of reports that the legacy API alone lists.
+    Legacy,
 }
 
-/// Runs a request of the small world under a disturbance and holds it against what the world expects.
+/// Runs a request of a small world under a disturbance and holds it against what the world expects.
 async fn run(name: &str, source: Source, disturb: &Disturb) -> anyhow::Result<(Pump, Record)> {
     // All runs in the same minute of the world: which rows share a blob depends on it.
-    let world = world(SMALL)?;
     let pump = match source {
-        Source::Archive => Pump::start(world).await?,
-        Source::Api => Pump::start_without_export(world).await?,
+        Source::Archive => Pump::start(world(SMALL)?).await?,
+        Source::Api => Pump::start_without_export(world(SMALL)?).await?,
+        Source::Legacy => Pump::start_without_export(world(LEGACY)?).await?,
     };
     let (request, released) = pump.asked(name);
     let record = pump.run_with(&request.document, &released, disturb).await?;
@@ -198,6 +211,13 @@ async fn an_erasure_by_api_killed_at_every_write() -> anyhow::Result<()> {
     killed_everywhere("delete", Source::Api, ends, (3 * STRIDE, API_STEPS)).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_by_the_legacy_api_killed_at_every_write() -> anyhow::Result<()> {
+    let ends = Status::CompletedWithExceptions;
+    let places = (3 * STRIDE, LEGACY_STEPS);
+    killed_everywhere("delete", Source::Legacy, ends, places).await
+}
+
 /// Also where the ID of a report does not tell the day under which its document lies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_whose_document_is_stored_is_not_asked_for_again() -> anyhow::Result<()> {
@@ -264,6 +284,8 @@ async fn every_message_delivered_twice() -> anyhow::Result<()> {
         ("export", Source::Archive),
         ("delete", Source::Api),
         ("export", Source::Api),
+        ("delete", Source::Legacy),
+        ("export", Source::Legacy),
     ] {
         let disturb = Disturb {
             deliveries: 2,

@@ -31,7 +31,8 @@ struct Args {
     /// Subscriptions that exports can be linked to, as `ID=CONNECTION_STRING`.
     #[arg(long)]
     subscription: Vec<String>,
-    /// Return group states capitalised, as seen in practice against the API description.
+    /// Return group states capitalised, as seen in practice against the API description, also of apps that the world
+    /// (such as the demo world) has follow it.
     #[arg(long)]
     capital_states: bool,
 }
@@ -61,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
     if args.rate_limit > 0 {
         options.rate_limit = Some((args.rate_limit, Duration::from_secs(300)));
     }
-    options.quirks.capital_states = args.capital_states;
+    options.quirks.capital_states = args.capital_states.then_some(true);
     let sim = Sim::start(world, options).await?;
     for text in &args.subscription {
         let (id, place) = text

@@ -88,8 +88,9 @@ impl std::fmt::Debug for Token {
 /// Oddities of the real service, each seen in practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quirks {
-    /// Group states come as `Open`, which contradicts the API description. Off by default for that reason alone.
-    pub capital_states: bool,
+    /// Group states come as `Open`, which contradicts the API description. When `None`, unless the world says of an app
+    /// that it follows the description.
+    pub capital_states: Option<bool>,
     /// Lists of errors ignore `start` and `end`.
     pub lists_ignore_window: bool,
     /// Items that one page holds at most, whatever `$top` says up to 2000.
@@ -102,6 +103,9 @@ pub struct Quirks {
     pub pending_ticks: u32,
     /// Days that a new export configuration reaches back.
     pub backfill_days: i64,
+    /// Hours for which the storage of an export may fail before the service disables it. That it does is documented, the
+    /// time is not.
+    pub disable_after_hours: i64,
     /// Days that the lists reach back, whatever the retention setting says; as far as the setting when `None`.
     pub reach_days: Option<u16>,
     /// Parts of the Test export come as lists of all their objects; the API description says one object.
@@ -115,13 +119,14 @@ pub struct Quirks {
 impl Default for Quirks {
     fn default() -> Self {
         Self {
-            capital_states: false,
+            capital_states: None,
             lists_ignore_window: true,
             page_limit: 100,
             raw_install_key: Some("installID".to_owned()),
             retry_after: false,
             pending_ticks: 1,
             backfill_days: 28,
+            disable_after_hours: 24,
             reach_days: None,
             test_lists: false,
             limited_results: false,

@@ -148,7 +148,7 @@ impl Sim {
     }
 
     /// Moves the exporter on by one step: new configurations from Pending to Enabled with their backfill, others to the
-    /// present minute, those whose storage is gone to Invalid.
+    /// present minute, those whose storage fails to Invalid, and after long to Disabled.
     pub async fn tick(&self) -> Exported {
         exporter::tick(&self.shared).await
     }
@@ -195,6 +195,7 @@ impl Sim {
                 last_run: Some(now),
                 exported_until: exporter::first_minute(&state, false),
                 ticks_pending: 0,
+                failing_since: None,
             };
             state.configurations.push(configuration);
         }
@@ -203,18 +204,36 @@ impl Sim {
 
     /// Puts every export configuration of an app into this state, as the service does on its own.
     pub fn set_export_state(&self, app: &str, wanted: ExportState) {
-        let mut state = self.shared.state();
-        let index = state.world.apps.iter().position(|it| it.name == app);
-        let from = exporter::first_minute(&state, false);
-        for it in &mut state.configurations {
-            if Some(it.app) != index {
-                continue;
-            }
+        let from = exporter::first_minute(&self.shared.state(), false);
+        self.each_configuration(app, |it| {
             let was_off = matches!(it.state, ExportState::Disabled | ExportState::Invalid);
             if was_off && wanted == ExportState::Enabled {
                 it.exported_until = from;
             }
             it.state = wanted;
+            it.failing_since = None;
+        });
+    }
+
+    /// Has every export configuration of an app write to this account from now on, unchecked: as when the keys of its
+    /// account are changed, or changed back.
+    pub fn set_export_storage(&self, app: &str, connection_string: &str) {
+        self.each_configuration(app, |it| connection_string.clone_into(&mut it.destination));
+    }
+
+    /// Has every export configuration of an app write these of crashes, errors and attachments, as somebody may have made
+    /// it.
+    pub fn set_export_entities(&self, app: &str, entities: &[&str]) {
+        let entities: Vec<String> = entities.iter().map(|&it| it.to_owned()).collect();
+        self.each_configuration(app, |it| it.entities.clone_from(&entities));
+    }
+
+    fn each_configuration(&self, app: &str, change: impl Fn(&mut Configuration)) {
+        let mut state = self.shared.state();
+        let index = state.world.apps.iter().position(|it| it.name == app);
+        let configurations = state.configurations.iter_mut();
+        for it in configurations.filter(|it| Some(it.app) == index) {
+            change(it);
         }
     }
 

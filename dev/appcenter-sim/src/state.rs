@@ -34,7 +34,8 @@ pub(crate) struct State {
     /// Connection strings of the accounts that standard exports of an app write to, where each has one of its own.
     pub(crate) standard_accounts: HashMap<usize, String>,
     pub(crate) configurations: Vec<Configuration>,
-    pub(crate) ingested: HashMap<(usize, i64), usize>,
+    /// Crashes (true) and handled errors that an app sent in a minute.
+    pub(crate) ingested: HashMap<(usize, i64, bool), usize>,
     pub(crate) n_made: u64,
 }
 

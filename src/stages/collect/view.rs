@@ -92,7 +92,15 @@ impl View<'_> {
                     .await
                 {
                     Ok(bytes) => Ok((bytes.into_exposed(), "location")),
-                    Err(first @ (Error::NotFound(_) | Error::Protocol { .. })) => {
+                    // The text may be had where the file is not.
+                    Err(
+                        first @ (Error::NotFound(_)
+                        | Error::Gone
+                        | Error::Rejected { .. }
+                        | Error::Protocol { .. }
+                        | Error::Address { .. }
+                        | Error::Download { .. }),
+                    ) => {
                         let native = self.client.crash_native(self.app, group, crash).await;
                         match native {
                             Ok(text) => Ok((text.into_exposed().into(), "text")),
@@ -187,20 +195,9 @@ impl View<'_> {
                 Ok(bytes.await?.into_exposed())
             }
             Ids::Legacy(_, crash) => {
-                let location = self.client.crash_attachment_location(self.app, crash, id);
-                let bytes = match location.await {
-                    Ok(location) => self.client.fetch_bytes(&location, MAX_FILE).await,
-                    Err(error) => Err(error),
-                };
-                match bytes {
-                    Ok(bytes) => Ok(bytes.into_exposed()),
-                    Err(Error::NotFound(_) | Error::Protocol { .. } | Error::Download { .. })
-                        if !is_text =>
-                    {
-                        self.attachment_text(id).await
-                    }
-                    Err(error) => Err(error),
-                }
+                let client = self.client;
+                let bytes = client.crash_attachment_bytes(self.app, crash, id, MAX_FILE);
+                Ok(bytes.await?.into_exposed())
             }
         }
     }

@@ -166,6 +166,8 @@ pub(super) async fn complete(
             );
             Ok(done())
         }
+        // It was listed just now.
+        Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
             setup.shortfall = shortfall(&left_out);
             note(

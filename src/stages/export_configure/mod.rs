@@ -17,6 +17,9 @@ use crate::telemetry;
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::Record;
 
+/// What is said of an export that is enabled again.
+const ENABLED: &str = "the export configuration was disabled and has been enabled";
+
 /// One slice an app.
 pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
     cut_by_app(record, |app| AppSetup {
@@ -192,6 +195,8 @@ async fn set_up(
             Ok(pending(cx, setup))
         }
         (Some(State::Enabled), Some(target)) if setup.misses_backfill => {
+            // The answer that said so may have been lost.
+            note(&mut setup.notes, ENABLED);
             // The answer to a creation may have been lost: then another one is there.
             if let Some(beside) = beside(&listed, best) {
                 setup.misses_backfill = false;
@@ -211,11 +216,10 @@ async fn set_up(
             slice.set_body(setup)?;
             cx.app.store.save_slice(slice).await?;
             match client.enable_export_configuration(app, &best.id).await {
-                Ok(()) => note(
-                    &mut setup.notes,
-                    "the export configuration was disabled and has been enabled",
-                ),
-                Err(error @ (Error::Rejected { .. } | Error::NotFound(_) | Error::Gone)) => {
+                Ok(()) => note(&mut setup.notes, ENABLED),
+                // It was listed just now.
+                Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
+                Err(error @ (Error::Rejected { .. } | Error::Gone)) => {
                     setup.misses_backfill = false;
                     note(
                         &mut setup.exceptions,

@@ -9,10 +9,18 @@ use appcenter_dsr::workflow::Status;
 use appcenter_sim::{Fault, FaultKind};
 use futures::StreamExt as _;
 
-use super::{End, Foreign, LOST, SMALL, Scene, Setup, difference, foreign, is_same, run};
+use super::{End, Foreign, LEGACY, LOST, MEND, SMALL, Scene, Setup};
+use super::{difference, foreign, is_change, is_deletion, is_same, run};
 
 /// Where a report's parts are not to be had: the product looks in the next place.
 const NO_PLACES: &[&str] = &["Errors_ErrorLocation", "Errors_ErrorAttachmentText"];
+/// The same of the legacy API, where the current one is not there at all.
+const NO_CURRENT_NOR_PLACES: &[&str] = &[
+    "Errors_GroupList",
+    "Errors_ErrorSearch",
+    "crashes_getRawCrashLocation",
+    "crashes_getCrashTextAttachmentContent",
+];
 
 /// Runs at once: most of a run's time is spent waiting.
 const PARALLEL: usize = 8;
@@ -30,10 +38,12 @@ const fn scene(world: &'static str, request: &'static str, setup: Setup) -> Scen
 }
 
 /// An erasure with given installs, one with unknown installs, and an export: of reports that the archive tells, of reports
-/// that only App Center can attribute, of reports that are got by API, and of test data. The first scene has the product
-/// make the export configuration, the last has it look in the next places.
-const SCENES: [Scene; 12] = [
+/// that only App Center can attribute, of reports that are got by API, and of test data; then of reports that the legacy
+/// API alone lists. The first scenes have the product make and mend export configurations, some of the last have it look
+/// in the next places.
+const SCENES: [Scene; 15] = [
     scene(SMALL, "known", Setup::ToConfigure),
+    scene(MEND, "delete", Setup::ToMend),
     scene(SMALL, "known", Setup::Exported),
     scene(SMALL, "delete", Setup::Exported),
     scene(SMALL, "export", Setup::Exported),
@@ -47,6 +57,11 @@ const SCENES: [Scene; 12] = [
     Scene {
         missing: NO_PLACES,
         ..scene(SMALL, "export", Setup::Exported)
+    },
+    scene(LEGACY, "delete", Setup::ByApi),
+    Scene {
+        missing: NO_CURRENT_NOR_PLACES,
+        ..scene(LEGACY, "export", Setup::ByApi)
     },
 ];
 
@@ -111,19 +126,11 @@ fn can_show(operation: &str, kind: &FaultKind) -> bool {
         FaultKind::TruncatedPage => operation != "blob_download",
         // Seen for GETs of the API only.
         FaultKind::Accepted => !is_change(operation) && operation != "blob_download",
-        FaultKind::BlobsFailed { .. } => operation == "Errors_DeleteError",
+        FaultKind::BlobsFailed { .. } => {
+            matches!(operation, "Errors_DeleteError" | "crashes_delete")
+        }
         FaultKind::Location { .. } => operation.ends_with("Location"),
     }
-}
-
-fn is_change(operation: &str) -> bool {
-    matches!(
-        operation,
-        "Errors_DeleteError"
-            | "Devices_BlockLogs"
-            | "test_archiveTestRun"
-            | "ExportConfigurations_Create"
-    )
 }
 
 /// One run with its faults.
@@ -136,7 +143,11 @@ struct Case {
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scene = SCENES[self.scene];
-        let world = if scene.world == LOST { "lost" } else { "small" };
+        let name = scene
+            .world
+            .lines()
+            .find_map(|it| it.strip_prefix("name = "));
+        let world = name.unwrap_or_default();
         let setup = (scene.setup, scene.missing);
         write!(f, "{world}/{} {setup:?}:", scene.request)?;
         for fault in &self.faults {
@@ -169,12 +180,17 @@ async fn undisturbed(foreign: &Foreign) -> anyhow::Result<Vec<Undisturbed>> {
 fn is_telling(fault: &Fault) -> bool {
     let operation = fault.operation.as_deref().unwrap_or_default();
     let is_doubtful = fault.kind == FaultKind::StatusAfter { status: 404 };
-    let is_of_file = ["Errors_ErrorLocation", "blob_download"].contains(&operation);
+    let is_of_file = [
+        "Errors_ErrorLocation",
+        "crashes_getRawCrashLocation",
+        "blob_download",
+    ]
+    .contains(&operation);
     is_left_out(operation, &fault.kind)
         || is_other_format(operation, &fault.kind)
         // Two refusals of one file are believed: it is asked for in another format then.
         || (is_refusal(&fault.kind) && is_of_file)
-        || (is_doubtful && is_change(operation))
+        || (is_doubtful && is_deletion(operation))
 }
 
 /// Every operation with every kind, each at least once; which of its calls is hit goes round, too.
@@ -190,12 +206,8 @@ fn cases(undisturbed: &[Undisturbed], foreign: &Foreign) -> Vec<Case> {
             .filter(|n| !SCENES[*n].missing.contains(&operation.as_str()))
             .collect();
         // It waits for the exporter, and how often it looks varies: only what no other scene calls is tried there.
-        if having.len() > 1 {
-            having.retain(|n| SCENES[*n].setup != Setup::ToConfigure);
-        }
-        if having.len() > 1 {
-            having.retain(|n| SCENES[*n].missing.is_empty());
-        }
+        prefer(&mut having, |scene| !scene.setup.waits_for_exporter());
+        prefer(&mut having, |scene| scene.missing.is_empty());
         let mut kinds = kinds(turn, foreign);
         kinds.retain(|kind| can_show(operation, kind));
         // The operations of a run show different kinds.
@@ -207,9 +219,10 @@ fn cases(undisturbed: &[Undisturbed], foreign: &Foreign) -> Vec<Case> {
                 if !EVERYWHERE && place != n % having.len() {
                     continue;
                 }
-                let calls = match SCENES[*scene].setup {
-                    Setup::Exported | Setup::ByApi => undisturbed[*scene].calls[operation],
-                    Setup::ToConfigure => 1,
+                let calls = if SCENES[*scene].setup.waits_for_exporter() {
+                    1
+                } else {
+                    undisturbed[*scene].calls[operation]
                 };
                 let fault = Fault {
                     skip: (n / having.len()) % calls,
@@ -236,6 +249,13 @@ fn cases(undisturbed: &[Undisturbed], foreign: &Foreign) -> Vec<Case> {
     cases
 }
 
+/// Leaves only the scenes that are as wanted, where there is one.
+fn prefer(scenes: &mut Vec<usize>, is_wanted: impl Fn(&Scene) -> bool) {
+    if scenes.iter().any(|n| is_wanted(&SCENES[*n])) {
+        scenes.retain(|n| is_wanted(&SCENES[*n]));
+    }
+}
+
 /// Whether what is asked for is left out for good, since the answer is longer than the limit.
 fn is_left_out(operation: &str, kind: &FaultKind) -> bool {
     let is_part = [
@@ -247,6 +267,12 @@ fn is_left_out(operation: &str, kind: &FaultKind) -> bool {
         "Errors_ErrorStackTrace",
         "Errors_ListSessionLogs",
         "Crashes_ListSessionLogs",
+        "crashes_getCrashAttachmentLocation",
+        "crashes_getCrashTextAttachmentContent",
+        "crashes_getNativeCrashDownload",
+        "crashes_getRawCrashLocation",
+        "crashes_getStacktrace",
+        "crashes_listAttachments",
         "blob_download",
         "unknown",
     ]
@@ -433,6 +459,15 @@ async fn every_operation_with_every_fault() -> anyhow::Result<()> {
         "Errors_ErrorSearch",
         "Errors_GroupList",
         "Errors_ErrorDownload",
+        "ExportConfigurations_Create",
+        "ExportConfigurations_PartialUpdate",
+        "ExportConfigurations_Enable",
+        "crashGroups_list",
+        "crashes_list",
+        "crashes_get",
+        "crashes_getNativeCrashDownload",
+        "crashes_getCrashAttachmentLocation",
+        "crashes_delete",
     ] {
         assert!(known.iter().any(|it| *it == operation), "{known:?}");
     }

@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use appcenter_dsr::clock::{Clock as _, SystemClock};
 use appcenter_dsr::stages::planned;
 use appcenter_dsr::workflow::{Record, Status};
-use appcenter_sim::{Fault, FaultKind, World};
+use appcenter_sim::{ExportState, Fault, FaultKind, World};
 use futures::StreamExt as _;
 use serde_json::Value;
 
@@ -26,6 +26,10 @@ use crate::pump::{Disturb, Pump};
 pub(crate) const SMALL: &str = include_str!("../../scenarios/small.toml");
 /// A world whose reports only App Center can attribute.
 pub(crate) const LOST: &str = include_str!("../../scenarios/lost.toml");
+/// A world whose reports the legacy API alone lists.
+pub(crate) const LEGACY: &str = include_str!("../../scenarios/legacy.toml");
+/// A world of two apps, whose exports are to be mended.
+const MEND: &str = include_str!("../../scenarios/mend.toml");
 /// Runs at once: most of a run's time is spent waiting.
 const PARALLEL: usize = 5;
 
@@ -38,20 +42,27 @@ pub(crate) struct End {
     pub(crate) outcomes: BTreeMap<String, String>,
     /// Hashes of what the package holds, by name; what tells of the run itself is left out.
     pub(crate) package: BTreeMap<String, String>,
-    /// Export configurations made or changed.
+    /// Export configurations made or changed: operation and app, in order of these.
     pub(crate) configured: Vec<String>,
 }
 
 /// Reads what a run came to.
 pub(crate) async fn end(pump: &Pump, record: &Record) -> anyhow::Result<End> {
     let report = pump.report(record).await?;
-    let configured = pump.sim.audit().configurations_changed;
+    let changed = pump.sim.audit().configurations_changed;
+    let of_app = |path: &str| path.split('/').nth(4).unwrap_or_default().to_owned();
+    let configured = changed.iter().map(|(what, path)| {
+        let app = of_app(path);
+        format!("{what} {app}")
+    });
+    let mut configured: Vec<String> = configured.collect();
+    configured.sort();
     Ok(End {
         status: record.status,
         exceptions: record.exceptions.clone(),
         outcomes: outcomes(&report),
         package: package(pump, record).await?,
-        configured: configured.into_iter().map(|(what, _path)| what).collect(),
+        configured,
     })
 }
 
@@ -115,8 +126,20 @@ enum Setup {
     Exported,
     /// The product has to have it export, to the storage of the archive.
     ToConfigure,
+    /// The product has to mend what is there: of one app it leaves something out, of the other it is disabled.
+    ToMend,
     /// App Center exports nothing: all is got by API.
     ByApi,
+}
+
+impl Setup {
+    /// Whether the exporter has to do something meanwhile.
+    fn waits_for_exporter(self) -> bool {
+        match self {
+            Self::ToConfigure | Self::ToMend => true,
+            Self::Exported | Self::ByApi => false,
+        }
+    }
 }
 
 /// One request of one world.
@@ -150,10 +173,14 @@ pub(crate) fn world(text: &str) -> anyhow::Result<World> {
 async fn start(scene: Scene) -> anyhow::Result<Pump> {
     let world = world(scene.world)?;
     let mut pump = match scene.setup {
-        Setup::Exported => Pump::start(world).await?,
+        Setup::Exported | Setup::ToMend => Pump::start(world).await?,
         Setup::ToConfigure | Setup::ByApi => Pump::start_without_export(world).await?,
     };
-    if scene.setup == Setup::ToConfigure {
+    if scene.setup == Setup::ToMend {
+        pump.sim.set_export_entities("shop", &["crashes"]);
+        pump.sim.set_export_state("till", ExportState::Disabled);
+    }
+    if scene.setup.waits_for_exporter() {
         let archive = pump.account.connection_string();
         pump.set("EXPORT_TYPE", "custom");
         pump.set("EXPORT_CONNECTION_STRING", &archive);
@@ -176,7 +203,7 @@ async fn run(scene: Scene, faults: &[Fault], foreign: &Foreign) -> anyhow::Resul
         });
     }
     let (document, disturb) = (&request.document, Disturb::nothing());
-    let record = if scene.setup == Setup::ToConfigure {
+    let record = if scene.setup.waits_for_exporter() {
         pump.run_ticking(document, &released, &disturb).await?
     } else {
         pump.run_with(document, &released, &disturb).await?
@@ -229,14 +256,7 @@ fn kinds(operation: &str, foreign: &str) -> Vec<FaultKind> {
     if !is_file {
         kinds.push(FaultKind::TruncatedPage);
     }
-    let is_change = matches!(
-        operation,
-        "Errors_DeleteError"
-            | "Devices_BlockLogs"
-            | "test_archiveTestRun"
-            | "ExportConfigurations_Create"
-    );
-    if !is_change && operation != "blob_download" {
+    if !is_change(operation) && operation != "blob_download" {
         kinds.push(FaultKind::Accepted);
     }
     if operation == "Errors_DeleteError" {
@@ -304,10 +324,7 @@ fn is_same(end: &End, undisturbed: &End, faults: &[Fault]) -> bool {
     // A deletion that is done and answered with 404 cannot be told from one that somebody else did before us.
     let is_doubtful = faults.iter().any(|fault| {
         fault.kind == (FaultKind::StatusAfter { status: 404 })
-            && fault
-                .operation
-                .as_deref()
-                .is_some_and(|it| matches!(it, "Errors_DeleteError" | "test_archiveTestRun"))
+            && fault.operation.as_deref().is_some_and(is_deletion)
     });
     if is_doubtful {
         let is_done = |(id, outcome): (&String, &String)| {
@@ -350,11 +367,25 @@ fn difference(end: &End, undisturbed: &End) -> String {
     lines.concat()
 }
 
-fn is_irreversible(operation: &str) -> bool {
+fn is_deletion(operation: &str) -> bool {
     matches!(
         operation,
-        "Errors_DeleteError" | "Devices_BlockLogs" | "test_archiveTestRun"
+        "Errors_DeleteError" | "crashes_delete" | "test_archiveTestRun"
     )
+}
+
+fn is_irreversible(operation: &str) -> bool {
+    is_deletion(operation) || operation == "Devices_BlockLogs"
+}
+
+fn is_change(operation: &str) -> bool {
+    is_irreversible(operation)
+        || matches!(
+            operation,
+            "ExportConfigurations_Create"
+                | "ExportConfigurations_PartialUpdate"
+                | "ExportConfigurations_Enable"
+        )
 }
 
 #[tokio::test(flavor = "multi_thread")]

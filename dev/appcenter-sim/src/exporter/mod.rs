@@ -42,6 +42,8 @@ pub(crate) struct Configuration {
     /// Rows that arrived before this are exported, or never will be.
     pub(crate) exported_until: Timestamp,
     pub(crate) ticks_pending: u32,
+    /// When a step first failed, if none has succeeded since.
+    pub(crate) failing_since: Option<Timestamp>,
 }
 
 /// The state of an export configuration.
@@ -51,9 +53,10 @@ pub enum ExportState {
     Pending,
     /// Writes what arrives.
     Enabled,
-    /// Switched off; what arrives meanwhile is never written.
+    /// Switched off, by somebody or (its storage having failed for long) by the service; what arrives meanwhile is never
+    /// written.
     Disabled,
-    /// Switched off by the service: the storage could not be reached.
+    /// The storage cannot be used.
     Invalid,
 }
 
@@ -88,6 +91,32 @@ impl Configuration {
         match self.path_format.as_deref() {
             Some("WithAppId") => Layout::WithAppId,
             _ => Layout::WithoutAppId,
+        }
+    }
+
+    /// A step succeeded.
+    fn succeeded(&mut self, now: Timestamp, exported_until: Timestamp) {
+        self.last_run = Some(now);
+        self.exported_until = exported_until;
+        self.failing_since = None;
+        if matches!(self.state, ExportState::Pending | ExportState::Invalid) {
+            self.state = ExportState::Enabled;
+            self.state_info.clear();
+        }
+    }
+
+    /// A step failed: what is to be written waits for the next, but not for ever. Nobody is told of the end.
+    fn failed(&mut self, now: Timestamp, patience: SignedDuration) {
+        if self.state == ExportState::Disabled {
+            return;
+        }
+        "The storage account could not be reached.".clone_into(&mut self.state_info);
+        let since = *self.failing_since.get_or_insert(now);
+        if now.duration_since(since) < patience {
+            self.state = ExportState::Invalid;
+        } else {
+            self.state = ExportState::Disabled;
+            self.failing_since = None;
         }
     }
 
@@ -163,6 +192,7 @@ pub(crate) async fn tick(shared: &Shared) -> Exported {
         let written = write(shared, &job).await;
         let mut state = shared.state();
         let now = state.now;
+        let patience = SignedDuration::from_hours(state.quirks.disable_after_hours);
         let Some(it) = state.configurations.iter_mut().find(|it| it.id == id) else {
             continue;
         };
@@ -171,16 +201,11 @@ pub(crate) async fn tick(shared: &Shared) -> Exported {
                 total.blobs += exported.blobs;
                 total.rows += exported.rows;
                 total.reports += exported.reports;
-                it.last_run = Some(now);
-                it.exported_until = to;
-                if it.state == ExportState::Pending {
-                    it.state = ExportState::Enabled;
-                }
+                it.succeeded(now, to);
             }
             Err(error) => {
-                tracing::debug!(%error, "an export configuration became Invalid");
-                it.state = ExportState::Invalid;
-                "The storage account could not be reached.".clone_into(&mut it.state_info);
+                it.failed(now, patience);
+                tracing::debug!(%error, state = it.state.name(), "an export could not be written");
             }
         }
     }
@@ -193,14 +218,16 @@ fn next_job(state: &mut State, id: Uuid) -> Option<Job> {
     let now = state.now;
     let it = state.configurations.iter_mut().find(|it| it.id == id)?;
     match it.state {
-        ExportState::Disabled | ExportState::Invalid => return None,
+        ExportState::Disabled => return None,
+        // One that was put into this state stays in it.
+        ExportState::Invalid if it.failing_since.is_none() => return None,
         ExportState::Pending => {
             it.ticks_pending += 1;
             if it.ticks_pending < pending_ticks {
                 return None;
             }
         }
-        ExportState::Enabled => {}
+        ExportState::Enabled | ExportState::Invalid => {}
     }
     if it.is_app_insights() {
         it.state = ExportState::Enabled;

@@ -214,6 +214,7 @@ fn create(state: &mut State, call: &Call) -> Result<Reply, Failure> {
         last_run: None,
         exported_until: first_minute(state, backfill),
         ticks_pending: 0,
+        failing_since: None,
     };
     let body = configuration.json();
     state.configurations.push(configuration);
@@ -239,6 +240,7 @@ fn update(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let index = configuration(state, call)?;
     let wanted = read(state, call)?;
     let it = &mut state.configurations[index];
+    let was = it.clone();
     if it.kind != wanted.kind {
         return Err(Failure::bad_request("The type cannot be changed."));
     }
@@ -252,7 +254,11 @@ fn update(state: &mut State, call: &Call) -> Result<Reply, Failure> {
         it.destination = wanted.destination;
     }
     let body = it.json();
-    note(state, call);
+    let has_changed = (&it.entities, &it.path_format, &it.destination)
+        != (&was.entities, &was.path_format, &was.destination);
+    if has_changed {
+        note(state, call);
+    }
     Ok(Reply::json(&body))
 }
 
@@ -263,7 +269,7 @@ fn delete(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     Ok(Reply::empty(200))
 }
 
-/// What arrived while it was off is not made up for.
+/// What arrived while it was off is not made up for. Of one that is on nothing changes.
 fn enable(state: &mut State, call: &Call) -> Result<Reply, Failure> {
     let index = configuration(state, call)?;
     let from = first_minute(state, false);
@@ -272,8 +278,9 @@ fn enable(state: &mut State, call: &Call) -> Result<Reply, Failure> {
         it.state = ExportState::Enabled;
         it.state_info.clear();
         it.exported_until = from;
+        it.failing_since = None;
+        note(state, call);
     }
-    note(state, call);
     Ok(Reply::empty(200))
 }
 

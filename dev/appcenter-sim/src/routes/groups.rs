@@ -156,7 +156,8 @@ pub(super) fn group_json(state: &State, index: usize) -> Value {
         state: current,
         annotation,
     } = state.group_states.get(&index).cloned().unwrap_or_default();
-    let current = if state.quirks.capital_states {
+    let described = state.world.apps[group.app].has_described_states;
+    let current = if state.quirks.capital_states.unwrap_or(!described) {
         current[..1].to_uppercase() + &current[1..]
     } else {
         current

@@ -13,7 +13,7 @@ use crate::server::gateway;
 use crate::state::State;
 use crate::world::{Attachment, Device, Event, EventKind, Group, Install, Report};
 
-/// Crashes, and handled errors, that an app may send in a minute; the rest is dropped.
+/// Crashes that an app may send in a minute, and as many handled errors; the rest is dropped.
 const PER_MINUTE: usize = 60;
 /// How old and how far ahead a log may be.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(24 * 25);
@@ -51,7 +51,8 @@ pub(crate) fn ingest(
         }
         if is_report {
             let minute = state.now.as_second().div_euclid(60);
-            let sent = state.ingested.entry((app, minute)).or_default();
+            let is_crash = log["type"] != "handledError";
+            let sent = state.ingested.entry((app, minute, is_crash)).or_default();
             if *sent >= PER_MINUTE {
                 throttled.push(id);
                 continue;

@@ -12,6 +12,8 @@
 //! os = "Android"                  # decides the default platform and the form of raw logs
 //! versions = ["4.0.0", "4.1.0"]
 //! retention_days = 28             # or 90
+//! next_link_without_app = false   # true: the links to next pages leave out owner and app
+//! described_states = false        # true: group states as the API is described, `open`; else as they were seen, `Open`
 //!
 //! [[group]]
 //! name = "checkout"               # symbolic; IDs derive from seed and name
@@ -236,6 +238,8 @@ pub(super) struct AppEntry {
     pub(super) retention_days: Option<u16>,
     #[serde(default)]
     pub(super) next_link_without_app: bool,
+    #[serde(default)]
+    pub(super) described_states: bool,
     pub(super) export: Option<ExportStyle>,
 }
 

@@ -138,6 +138,7 @@ fn app(seed: &str, entry: AppEntry, export: &ExportStyle) -> App {
         retention_days: entry.retention_days.unwrap_or(28),
         versions: entry.versions,
         next_link_without_app: entry.next_link_without_app,
+        has_described_states: entry.described_states,
         style,
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct App {
     pub(crate) retention_days: u16,
     pub(crate) versions: Vec<String>,
     pub(crate) next_link_without_app: bool,
+    pub(crate) has_described_states: bool,
     pub(crate) style: ExportStyle,
 }
 

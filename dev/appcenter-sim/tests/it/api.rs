@@ -209,6 +209,25 @@ async fn settings_and_states_can_be_written() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn group_states_have_a_capital_unless_something_says_otherwise() -> anyhow::Result<()> {
+    let seen = World::demo_toml().replace("described_states = true\n", "");
+    for (world, quirk, expected) in [
+        (seen.as_str(), None, "Open"),
+        (&seen, Some(false), "open"),
+        (World::demo_toml(), None, "open"),
+        (World::demo_toml(), Some(true), "Open"),
+    ] {
+        let mut options = Options::default();
+        options.quirks.capital_states = quirk.or(options.quirks.capital_states);
+        let client = Client::start(World::parse(world)?, options).await?;
+        let list = format!("/errors/errorGroups?start={}", start(&client));
+        let groups = client.get(&list).await?.json();
+        assert_eq!(groups["errorGroups"][0]["state"], expected, "{quirk:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_legacy_paths_show_and_delete_the_same_reports() -> anyhow::Result<()> {
     let client = Client::demo().await?;
     let mut legacy = BTreeSet::new();

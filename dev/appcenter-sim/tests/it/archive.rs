@@ -304,6 +304,64 @@ async fn exports_fail_stop_and_leave_gaps_as_the_service_does() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn an_export_whose_storage_fails_for_long_is_disabled() -> anyhow::Result<()> {
+    let account = account();
+    let good = account.connection_string();
+    let (key, _) = good
+        .split_once("AccountKey=")
+        .and_then(|(_, rest)| rest.split_once(';'))
+        .context("it has a key")?;
+    let changed = good.replace(key, "YW5vdGhlciBrZXk=");
+    let sim = Sim::start(World::parse(TWO_APPS)?, Options::default()).await?;
+    configure(&sim, "one", &by_connection_string(&good)).await?;
+    sim.tick().await;
+    let state = async || -> anyhow::Result<(Value, bool)> {
+        let client = reqwest::Client::builder().build()?;
+        let url = format!("{}/v0.1/apps/contoso/one/export_configurations", sim.url());
+        let reply = client.get(url).header("X-API-Token", sim.token()).send();
+        let list: Value = serde_json::from_slice(&reply.await?.bytes().await?)?;
+        let it = &list["values"][0];
+        Ok((it["state"].clone(), it["state_info"].is_string()))
+    };
+    let event = |name: &str| -> anyhow::Result<()> {
+        let at = sim.clock().now().to_string();
+        let log = serde_json::json!([{ "type": "event", "timestamp": at, "name": name }]);
+        sim.ingest("one", uuid::Uuid::from_u128(1), &log)?;
+        sim.clock().advance(Duration::from_mins(2));
+        Ok(())
+    };
+    let day = Duration::from_hours(24);
+    assert_eq!(state().await?, ("Enabled".into(), false));
+
+    // What fails for a shorter time is made up for.
+    sim.set_export_storage("one", &changed);
+    event("while it failed")?;
+    assert_eq!(sim.tick().await.rows, 0);
+    assert_eq!(state().await?, ("Invalid".into(), true));
+    sim.clock().advance(day / 2);
+    sim.tick().await;
+    assert_eq!(state().await?, ("Invalid".into(), true));
+    sim.set_export_storage("one", &good);
+    assert_eq!(sim.tick().await.rows, 1);
+    assert_eq!(state().await?, ("Enabled".into(), false));
+
+    // A day of it is the end, also once the storage is good again; what arrives meanwhile is lost.
+    sim.set_export_storage("one", &changed);
+    sim.tick().await;
+    sim.clock().advance(day);
+    sim.tick().await;
+    assert_eq!(state().await?, ("Disabled".into(), true));
+    sim.set_export_storage("one", &good);
+    event("while it was off")?;
+    assert_eq!(sim.tick().await.rows, 0);
+    assert_eq!(state().await?, ("Disabled".into(), true));
+    sim.set_export_state("one", appcenter_sim::ExportState::Enabled);
+    event("after")?;
+    assert_eq!(sim.tick().await.rows, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn variants_hide_what_the_service_may_hide() -> anyhow::Result<()> {
     for (style, blobs, holds, lacks) in [
         (

@@ -63,7 +63,7 @@ async fn a_blocked_install_is_told_success_and_nothing_is_kept() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn an_app_may_send_sixty_reports_a_minute() -> anyhow::Result<()> {
+async fn an_app_may_send_sixty_crashes_and_sixty_errors_a_minute() -> anyhow::Result<()> {
     let client = Client::demo().await?;
     // A fixed second, so that no minute ends in between.
     let now = client.sim.clock().now();
@@ -74,22 +74,27 @@ async fn an_app_may_send_sixty_reports_a_minute() -> anyhow::Result<()> {
         .set(jiff::Timestamp::from_second(start_of_minute)?);
     let app = client.get("").await?.json();
     let secret = app["app_secret"].as_str().unwrap_or("").to_owned();
-    let install = uuid::Uuid::new_v4().to_string();
-    let answer = client
-        .send_logs(&secret, &install, &logs(&client, 70))
-        .await?
-        .json();
-    assert_eq!(
-        answer["validDiagnosticsIds"].as_array().map(Vec::len),
-        Some(60)
-    );
-    assert_eq!(
-        answer["throttledDiagnosticsIds"].as_array().map(Vec::len),
-        Some(10)
-    );
+    // The limit is the app's: whoever sends what is over it is turned away.
+    let (first, second) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    for (install, kind, n, valid) in [
+        (first, "managedError", 50, 50),
+        (second, "managedError", 20, 10),
+        (second, "handledError", 70, 60),
+        (first, "handledError", 1, 0),
+    ] {
+        let mut sent = logs(&client, n);
+        for log in sent.as_array_mut().into_iter().flatten() {
+            log["type"] = kind.into();
+        }
+        let install = install.to_string();
+        let answer = client.send_logs(&secret, &install, &sent).await?.json();
+        let count = |ids: &str| answer[ids].as_array().map(Vec::len);
+        assert_eq!(count("validDiagnosticsIds"), Some(valid), "{n} {kind}");
+        assert_eq!(count("throttledDiagnosticsIds"), Some(n - valid));
+    }
     assert_eq!(
         client
-            .send_logs("nonsense", &install, &json!([]))
+            .send_logs("nonsense", &first.to_string(), &json!([]))
             .await?
             .status,
         400
