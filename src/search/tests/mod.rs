@@ -7,6 +7,7 @@ mod limits;
 mod look_alikes;
 mod positives;
 mod properties;
+mod sieve;
 
 use std::ops::ControlFlow;
 
