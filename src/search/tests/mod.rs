@@ -7,6 +7,7 @@ mod limits;
 mod look_alikes;
 mod positives;
 mod properties;
+mod replay;
 mod sieve;
 
 use std::ops::ControlFlow;
