@@ -189,11 +189,11 @@ fn decode(run: &mut Vec<u8>) -> Option<Vec<u8>> {
     let probe = run.get(..run.len().min(32) / 4 * 4)?;
     let length = ENGINE.decode_slice(probe, &mut head).ok()?;
     let head = head.get(..length)?;
-    if !may_be_opened(head, probe) {
+    if !may_be_opened(head) {
         return None;
     }
     let bytes = ENGINE.decode(&run).ok()?;
-    may_be_opened(&bytes, run).then_some(bytes)
+    may_be_opened(&bytes).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -77,10 +77,9 @@ pub(super) fn decode(digits: &[u8], bytes: &mut [u8]) {
 /// Whether the run of at least 16 digits at the position, all of which stand there, may stand for a text or a container. A quick look
 /// that errs towards yes.
 ///
-/// `length` is that of the run, where it is less than [`PROBE`]; `is_hex` says that all of its digits are hexadecimal. Nearly all runs
-/// fail it, and it has hardly a branch.
+/// `length` is that of the run, where it is less than [`PROBE`]. Nearly all runs fail it, and it has hardly a branch.
 #[inline(always)]
-pub(super) fn may_be_text(view: &[u8], at: usize, length: usize, is_hex: bool) -> bool {
+pub(super) fn may_be_text(view: &[u8], at: usize, length: usize) -> bool {
     let Some(digits) = view.get(at..).and_then(<[u8]>::first_chunk::<COUNTED>) else {
         return false;
     };
@@ -89,9 +88,6 @@ pub(super) fn may_be_text(view: &[u8], at: usize, length: usize, is_hex: bool) -
     let [first, second, third] = groups.map(|digits| u64::from(group(digits)));
     // Eight bytes, the first one in the highest bits.
     let head = first << 40 | second << 16 | third >> 8;
-    if is_hex {
-        return may_be_utf8(head) | has_signature(head);
-    }
     may_be_bytes(head)
         | has_signature(head)
         | may_have_high_bytes(head >> 8)
@@ -252,12 +248,12 @@ mod tests {
             for length in 12..=bytes.len() {
                 let part = &bytes[..length];
                 let encoded = BASE64_STANDARD_NO_PAD.encode(part);
-                if encoded.len() < MIN_RUN || !may_be_opened(part, encoded.as_bytes()) {
+                if encoded.len() < MIN_RUN || !may_be_opened(part) {
                     continue;
                 }
                 for after in ["", "\"", " xAAAAAAAAAAAA", "=="] {
                     let view = format!("{encoded}{after}");
-                    let found = may_be_text(view.as_bytes(), 0, encoded.len().min(64), false);
+                    let found = may_be_text(view.as_bytes(), 0, encoded.len().min(64));
                     assert!(found, "{part:x?} {view}");
                 }
             }

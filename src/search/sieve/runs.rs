@@ -14,12 +14,6 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Whether all digits that the run is judged by are hexadecimal or hyphens.
-    #[inline(always)]
-    fn is_hex(self) -> bool {
-        (!(self.hex | self.hyphen)).trailing_zeros() as usize >= self.length.min(PROBE)
-    }
-
     /// Whether it is a UUID with hyphens, which the exact search does not take for base64.
     #[inline(always)]
     fn is_uuid(self) -> bool {
@@ -71,17 +65,14 @@ pub(super) fn may_open(view: &[u8], start: usize, shape: Shape, known: &mut Know
     if shape.is_uuid() {
         return false;
     }
-    if shape.is_hex() {
-        return may_be_text(view, start, length, true) && opens(view, start, length);
-    }
     let Some((place, run)) = Known::place(view, start, length) else {
-        return may_be_text(view, start, length, false) && opens(view, start, length);
+        return may_be_text(view, start, length) && opens(view, start, length);
     };
     let remembered = known.runs.get_mut(place);
     if remembered.as_deref() == Some(&run) {
         return false;
     }
-    let is_open = may_be_text(view, start, length, false) && opens(view, start, length);
+    let is_open = may_be_text(view, start, length) && opens(view, start, length);
     if let Some(remembered) = remembered.filter(|_| !is_open) {
         *remembered = run;
     }
@@ -118,8 +109,7 @@ fn opens(view: &[u8], start: usize, length: usize) -> bool {
     let may_end = |end: usize| {
         let groups = end / 4;
         let bytes = bytes.get(..groups * 3).unwrap_or_default();
-        let digits = digits.get(..groups * 4).unwrap_or_default();
-        end >= MIN_RUN && may_be_opened(bytes, digits)
+        end >= MIN_RUN && may_be_opened(bytes)
     };
     let ends = |sign: &u8| {
         let end = digits.iter().position(|digit| digit == sign);
@@ -136,7 +126,7 @@ pub(super) fn begins_text(view: &[u8], start: usize) -> bool {
     let mut bytes = [0; PROBE / 4 * 3];
     decode(&digits, &mut bytes);
     let bytes = bytes.get(..count / 4 * 3).unwrap_or_default();
-    some_beginning_may_be_opened(bytes, digits.get(..count).unwrap_or_default())
+    some_beginning_may_be_opened(bytes)
 }
 
 /// Reads digits over slashes that are escaped, and over line breaks with what indents the next line. Returns how many there are.

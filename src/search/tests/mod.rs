@@ -5,6 +5,7 @@ mod encode;
 mod layouts;
 mod limits;
 mod look_alikes;
+mod planted;
 mod positives;
 mod properties;
 mod replay;
