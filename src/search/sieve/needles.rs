@@ -32,7 +32,7 @@ pub(super) struct Needles {
     pub(super) high_texts: Option<AhoCorasick>,
     /// Bytes that are looked for in records with characters that fold to letters of ASCII.
     pub(super) folding_texts: Option<AhoCorasick>,
-    /// Whether an identifier looks as if it held escapes: then every escape may be a part of it.
+    /// Whether an identifier holds a backslash or what looks like an escape: then every escape may be a part of it.
     pub(super) is_fragile: bool,
     /// Whether there is an identifier of which nothing can be looked for.
     pub(super) is_anything: bool,
@@ -132,7 +132,9 @@ impl Builder {
     fn note(&mut self, text: &str) {
         let bytes = text.as_bytes();
         self.is_fragile |= (0..bytes.len()).any(|at| {
-            percent_at(bytes, at).is_some()
+            // How many of the backslashes before an escape are its own is told by the exact search alone.
+            bytes.get(at) == Some(&b'\\')
+                || percent_at(bytes, at).is_some()
                 || hex_escape_at(bytes, at).is_some()
                 || entity(bytes, at).is_some()
         });

@@ -141,6 +141,24 @@ fn needles_at_every_offset() {
     }
 }
 
+/// A backslash before an escape may be the identifier's own, or a part of the escape.
+#[test]
+fn backslashes_of_identifiers() {
+    let person = Identifiers {
+        user_ids: vec![r"AAA\aa".to_owned(), r"CONTOSO\ana".to_owned()],
+        ..Identifiers::default()
+    };
+    let searcher = Searcher::new(&[person]).expect("good identifiers");
+    for text in [
+        r"%20\x41A\x41\\x61a\",
+        r"CONTOSO\\u0061na",
+        r"CONTOSO%5Cana",
+        r"%43ONTOSO\\ana",
+    ] {
+        assert!(may_hold(&searcher, text.as_bytes(), true), "{text}");
+    }
+}
+
 /// An identifier of any kind, and a text that may be one of its spellings.
 pub(super) fn identifier() -> impl Strategy<Value = (Identifiers, String)> {
     let with = |change: fn(&mut Identifiers, String)| {
