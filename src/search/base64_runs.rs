@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::texts::{is_container, is_text};
+use super::texts::may_be_opened;
 
 /// The shortest run that is looked at: twelve bytes.
 const MIN_RUN: usize = 16;
@@ -21,6 +21,15 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 
 fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+/// Whether the digits of a run are a UUID with hyphens, as most are in a log: it is no base64 then.
+fn is_uuid(digits: &[u8]) -> bool {
+    let is_right = |(at, digit): (usize, &u8)| match at {
+        8 | 13 | 18 | 23 => *digit == b'-',
+        _ => digit.is_ascii_hexdigit(),
+    };
+    digits.len() == 36 && digits.iter().enumerate().all(is_right)
 }
 
 /// Lines of base64 that follow each other: all as long as the first one, only the last may be shorter.
@@ -156,6 +165,9 @@ fn pieces(
 
 /// The bytes of a run, when they are a text or a container. The run is changed on the way.
 fn decode(run: &mut Vec<u8>) -> Option<Vec<u8>> {
+    if is_uuid(run) {
+        return None;
+    }
     let is_standard = run.iter().any(|byte| matches!(byte, b'+' | b'/'));
     let is_url = run.iter().any(|byte| matches!(byte, b'-' | b'_'));
     if is_standard && is_url {
@@ -177,11 +189,11 @@ fn decode(run: &mut Vec<u8>) -> Option<Vec<u8>> {
     let probe = run.get(..run.len().min(32) / 4 * 4)?;
     let length = ENGINE.decode_slice(probe, &mut head).ok()?;
     let head = head.get(..length)?;
-    if !is_container(head) && !is_text(head, true) {
+    if !may_be_opened(head) {
         return None;
     }
     let bytes = ENGINE.decode(&run).ok()?;
-    (is_container(&bytes) || is_text(&bytes, true)).then_some(bytes)
+    may_be_opened(&bytes).then_some(bytes)
 }
 
 #[cfg(test)]

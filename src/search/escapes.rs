@@ -68,6 +68,52 @@ impl Escaping {
     }
 }
 
+/// Which ends of a text are not where it ended: an escape cut it off.
+///
+/// Base64 is cut so where it stands before an escape: in `…Y29t%0ALmF1…` the address may end there, or go on with `.au`. What is
+/// found at such an end is in doubt; the text without the escapes says more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Cut {
+    pub(super) start: bool,
+    pub(super) end: bool,
+}
+
+impl Cut {
+    /// The text is all there.
+    pub(super) const NONE: Self = Self {
+        start: false,
+        end: false,
+    };
+
+    /// Of a part of the text, in which only what stands at these ends is in doubt.
+    pub(super) fn of_part(self, part: &std::ops::Range<usize>, length: usize) -> Self {
+        Self {
+            start: self.start && part.start == 0,
+            end: self.end && part.end == length,
+        }
+    }
+
+    /// Of a run of base64 in a text with such escapes.
+    pub(super) fn of_run(
+        self,
+        text: &str,
+        run: &std::ops::Range<usize>,
+        escaping: Escaping,
+    ) -> Self {
+        let part = self.of_part(run, text.len());
+        let is_beside = |at| escaping.beside(text, at, at) != Beside::Nothing;
+        Self {
+            start: part.start || is_beside(run.start),
+            end: part.end || is_beside(run.end),
+        }
+    }
+
+    /// Whether a find stands at such an end.
+    pub(super) fn touches(self, start: usize, end: usize, length: usize) -> bool {
+        self.start && start == 0 || self.end && end == length
+    }
+}
+
 /// What stands beside a find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
@@ -139,7 +185,7 @@ fn hex_value(digits: &[u8]) -> Option<u32> {
 }
 
 /// `\uXXXX` or `\xXX` at the position: its value and length.
-fn hex_escape_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+pub(super) fn hex_escape_at(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     match bytes.get(at..)? {
         [b'\\', b'u', rest @ ..] => Some((hex_value(rest.get(..4)?)?, 6)),
         [b'\\', b'x', rest @ ..] => Some((hex_value(rest.get(..2)?)?, 4)),
@@ -197,7 +243,7 @@ fn push_char(plain: &mut Vec<u8>, c: char) {
 }
 
 /// `%XX` at the position: its value.
-fn percent_at(bytes: &[u8], at: usize) -> Option<u8> {
+pub(super) fn percent_at(bytes: &[u8], at: usize) -> Option<u8> {
     match bytes.get(at..)? {
         [b'%', rest @ ..] => u8::try_from(hex_value(rest.get(..2)?)?).ok(),
         _ => None,
@@ -302,7 +348,7 @@ const ENTITIES: &[(&str, char)] = &[
 const MAX_ENTITY: usize = 12;
 
 /// An entity of HTML at the position: its character and length.
-fn entity_at(text: &str, at: usize) -> Option<(char, usize)> {
+pub(super) fn entity_at(text: &str, at: usize) -> Option<(char, usize)> {
     let bytes = text.as_bytes().get(at..)?;
     if bytes.first() != Some(&b'&') {
         return None;

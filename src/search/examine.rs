@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use memchr::{memchr, memmem};
 
 use super::base64_runs::decode_runs;
-use super::escapes::{Escapes, Escaping, unentity, unescape, unpercent};
+use super::escapes::{Cut, Escapes, Escaping, unentity, unescape, unpercent};
 use super::fields::{Field, classify};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
 use super::json::{Lexer, Text, Token, is_json, next_fragment};
@@ -44,6 +44,8 @@ struct Place {
     is_nested: bool,
     /// Whether it is the value of a name-and-value pair whose name is that of a user field.
     is_named_user: bool,
+    /// Whether it may go on where it ends.
+    cut: Cut,
 }
 
 impl Place {
@@ -55,6 +57,7 @@ impl Place {
         is_derived: false,
         is_nested: false,
         is_named_user: false,
+        cut: Cut::NONE,
     };
 
     /// One layer of encoding further in.
@@ -250,6 +253,7 @@ impl<'s> Examiner<'s> {
                     let place = Place {
                         is_key: true,
                         is_whole: true,
+                        cut: place.cut.of_part(&key.range, text.len()),
                         ..place
                     };
                     self.string(text, &key, place);
@@ -260,24 +264,31 @@ impl<'s> Examiner<'s> {
                     let place = Place {
                         is_whole: string.is_closed && !(is_in_string && string.range.start == 0),
                         is_named_user: self.is_named_user(outer_frames),
+                        cut: place.cut.of_part(&string.range, text.len()),
                         ..place
                     };
                     self.string(text, &string, place);
                 }
                 Token::Scalar(range) => {
                     self.step(outer_frames, outer_pointer, is_member);
-                    if self.may_match || place.is_derived {
+                    let cut = place.cut.of_part(&range, text.len());
+                    let scalar = text.get(range).unwrap_or_default();
+                    // The literals of JSON are nobody's name.
+                    let is_literal = matches!(scalar, "true" | "false" | "null");
+                    if !is_literal && (self.may_match || place.is_derived) {
                         let place = Place {
                             is_whole: true,
                             is_named_user: self.is_named_user(outer_frames),
+                            cut,
                             ..place
                         };
-                        let scalar = text.get(range).unwrap_or_default();
                         self.matches(scalar, Escaping::NONE, place);
                     }
                 }
                 Token::Gap(_) if is_fragment => break,
                 Token::Gap(range) => {
+                    let cut = place.cut.of_part(&range, text.len());
+                    let place = Place { cut, ..place };
                     self.examine(text.get(range).unwrap_or_default(), place);
                 }
             }
@@ -448,7 +459,10 @@ impl<'s> Examiner<'s> {
             self.expansion_limit,
             &mut Opened {
                 examiner: self,
-                place: place.inner(),
+                place: Place {
+                    cut: Cut::NONE,
+                    ..place.inner()
+                },
             },
         )
     }
@@ -489,6 +503,7 @@ impl<'s> Examiner<'s> {
                 let is_all = range.start == 0 && padding.bytes().all(|byte| byte == b'=');
                 let place = Place {
                     is_whole: place.is_whole && is_all,
+                    cut: place.cut.of_run(text, &range, escaping),
                     ..place
                 };
                 self.derive(place, |plain| plain.extend_from_slice(bytes));
@@ -535,6 +550,7 @@ impl<'s> Examiner<'s> {
             place.is_whole,
             place.is_key,
             place.depth,
+            place.cut,
         ));
         if self.spend(plain.len()) && self.seen.insert(key) {
             self.examine_bytes(&plain, place.inner());
@@ -547,11 +563,15 @@ impl<'s> Examiner<'s> {
         let searcher = self.searcher;
         let as_it_is = place.is_derived || self.may_match;
         let mut scratch = std::mem::take(&mut self.folded);
-        searcher
-            .matcher
-            .find(text, escaping, as_it_is, &mut scratch, |owners, found| {
+        searcher.matcher.find(
+            text,
+            (escaping, place.cut),
+            as_it_is,
+            &mut scratch,
+            |owners, found| {
                 self.hit(owners, found, place);
-            });
+            },
+        );
         self.folded = scratch;
     }
 

@@ -1,6 +1,9 @@
 //! How a blob is made up, by its beginning.
 
 use super::json::{Lexer, Token};
+use super::records::blocks::escaped;
+use super::wide::masks::positions;
+use super::wide::{BLOCK, Structure, prefix_xor};
 
 /// What the blob as a whole is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,28 +53,89 @@ pub(super) fn layout_of(head: &[u8], is_all: bool) -> Layout {
 
 /// Where the first object or array ends, if it does.
 fn first_value_end(body: &[u8]) -> Option<usize> {
-    let mut depth = 0_u64;
-    let mut at = 0;
-    while let Some(byte) = body.get(at) {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            b'"' => {
-                at += 1;
-                while let Some(byte) = body.get(at).filter(|byte| **byte != b'"') {
-                    at += 1 + usize::from(*byte == b'\\');
-                }
-            }
-            _ => {}
-        }
-        at += 1;
+    let mut walk = Walk::default();
+    #[cfg(target_arch = "x86_64")]
+    let is_done = crate::search::wide::avx2::walk(&mut walk, body);
+    #[cfg(not(target_arch = "x86_64"))]
+    let is_done = false;
+    if !is_done {
+        walk.blocks(body, crate::search::wide::structure);
     }
-    None
+    if walk.end.is_none() {
+        walk.bytes(body);
+    }
+    walk.end
+}
+
+/// A walk over the brackets outside of strings, up to the end of the first object or array.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    at: usize,
+    depth: u64,
+    in_string: bool,
+    is_escaped: bool,
+    end: Option<usize>,
+}
+
+impl Walk {
+    /// Walks by whole blocks, up to one that has to be read byte by byte.
+    #[inline(always)]
+    pub(super) fn blocks(&mut self, body: &[u8], structure: impl Fn(&[u8; BLOCK]) -> Structure) {
+        let (blocks, _) = body.as_chunks::<BLOCK>();
+        for block in blocks {
+            let found = structure(block);
+            let was_escaped = self.is_escaped;
+            let escaped = escaped(found.backslash, &mut self.is_escaped);
+            let carried = if self.in_string { u64::MAX } else { 0 };
+            let strings = prefix_xor(found.quote & !escaped) ^ carried;
+            // Outside of strings a backslash escapes nothing.
+            if found.backslash & !strings != 0 {
+                self.is_escaped = was_escaped;
+                return;
+            }
+            let open = found.open & !strings;
+            let close = found.close & !strings;
+            for place in positions(open | close) {
+                if open >> place & 1 == 1 {
+                    self.depth += 1;
+                } else if self.close(self.at + place) {
+                    return;
+                }
+            }
+            self.in_string = strings >> 63 == 1;
+            self.at += BLOCK;
+        }
+    }
+
+    /// Goes on byte by byte.
+    fn bytes(&mut self, body: &[u8]) {
+        for (at, byte) in body.iter().enumerate().skip(self.at) {
+            if self.in_string {
+                match byte {
+                    _ if self.is_escaped => self.is_escaped = false,
+                    b'"' => self.in_string = false,
+                    b'\\' => self.is_escaped = true,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.close(at) => return,
+                b'"' => self.in_string = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes a closing bracket. Returns whether it ends the value.
+    fn close(&mut self, at: usize) -> bool {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth == 0 {
+            self.end = Some(at + 1);
+        }
+        self.depth == 0
+    }
 }
 
 /// Whether nothing but JSON stands in the first array, as far as it goes.
@@ -95,4 +159,47 @@ fn first_value_is_json(body: &[u8]) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The end of the first value, found with no blocks at all.
+    fn end_by_bytes(body: &[u8]) -> Option<usize> {
+        let mut walk = Walk::default();
+        walk.bytes(body);
+        walk.end
+    }
+
+    #[test]
+    fn ends() {
+        for (body, expected) in [
+            ("", None),
+            (r#"{"a":"}"}"#, Some(9)),
+            (r#"["\"]",[]] x"#, Some(10)),
+            (r#"{"a":"\\"}"#, Some(10)),
+            ("]", Some(1)),
+            ("[1,2", None),
+        ] {
+            assert_eq!(end_by_bytes(body.as_bytes()), expected, "{body}");
+            assert_eq!(first_value_end(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_find_what_bytes_find(body in r#"([\{\[]{1,3}|[\]\}]|"[a-z\{\]]{0,40}"|"|\\{1,3}|[ a-z,:]{1,70}){0,40}"#) {
+            let expected = end_by_bytes(body.as_bytes());
+            prop_assert_eq!(first_value_end(body.as_bytes()), expected);
+            let mut walk = Walk::default();
+            walk.blocks(body.as_bytes(), crate::search::wide::structure);
+            if walk.end.is_none() {
+                walk.bytes(body.as_bytes());
+            }
+            prop_assert_eq!(walk.end, expected);
+        }
+    }
 }

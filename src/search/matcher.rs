@@ -7,7 +7,7 @@ use memchr::memchr;
 use uuid::Uuid;
 
 use super::chars::{after, before, fold, is_letter_or_digit, is_mark, is_unspaced, lower};
-use super::escapes::{Beside, Escaping};
+use super::escapes::{Beside, Cut, Escaping};
 use super::{Error, Identifiers, Kind};
 
 /// The longest identifier, in bytes.
@@ -113,13 +113,13 @@ impl Matcher {
             .is_some_and(|automaton| automaton.is_match(text))
     }
 
-    /// Finds every identifier of a text that stands there without decoding.
+    /// Finds every identifier of a text that stands there without decoding. `ends` tells what may stand beside a find.
     ///
     /// `as_it_is` may be left out where [`Self::may_match`] said no to a text that holds this one.
     pub(super) fn find(
         &self,
         text: &str,
-        escaping: Escaping,
+        ends: (Escaping, Cut),
         as_it_is: bool,
         scratch: &mut String,
         mut found: impl FnMut(&[Owner], Found),
@@ -127,24 +127,24 @@ impl Matcher {
         let is_ascii = text.is_ascii();
         if as_it_is {
             let pass = if is_ascii { Pass::Ascii } else { Pass::Raw };
-            self.run(text, escaping, pass, &mut found);
+            self.run(text, ends, pass, &mut found);
         }
         if !is_ascii && self.has_emails && memchr(b'@', text.as_bytes()).is_some() {
             scratch.clear();
             lower(text, scratch);
-            self.run(scratch, escaping, Pass::Lower, &mut found);
+            self.run(scratch, ends, Pass::Lower, &mut found);
         }
         if !is_ascii && self.has_terms {
             scratch.clear();
             fold(text, scratch);
-            self.run(scratch, escaping, Pass::Folded, &mut found);
+            self.run(scratch, ends, Pass::Folded, &mut found);
         }
     }
 
     fn run(
         &self,
         text: &str,
-        escaping: Escaping,
+        ends: (Escaping, Cut),
         pass: Pass,
         found: &mut impl FnMut(&[Owner], Found),
     ) {
@@ -159,7 +159,7 @@ impl Matcher {
                 .filter_map(|at| self.rules.get(*at))
             {
                 let (start, end) = (candidate.start(), candidate.end());
-                if let Some(what) = rule.check.verify(text, start, end, escaping, pass) {
+                if let Some(what) = rule.check.verify(text, start, end, ends, pass) {
                     found(&rule.owners, what);
                 }
             }
@@ -174,11 +174,12 @@ impl Check {
         text: &str,
         start: usize,
         end: usize,
-        escaping: Escaping,
+        (escaping, cut): (Escaping, Cut),
         pass: Pass,
     ) -> Option<Found> {
         let is_as_it_is = matches!(pass, Pass::Ascii | Pass::Raw);
         let judge = |end, sure| match escaping.beside(text, start, end) {
+            Beside::Nothing if cut.touches(start, end, text.len()) => Some(Found::Token),
             Beside::Nothing => Some(sure),
             Beside::Hidden => None,
             Beside::Doubtful => Some(Found::Token),
@@ -191,7 +192,7 @@ impl Check {
             Self::UserId { exact, is_weak } if is_as_it_is => {
                 if text.get(start..end)? != exact {
                     None
-                } else if start == 0 && end == text.len() {
+                } else if start == 0 && end == text.len() && cut == Cut::NONE {
                     Some(Found::Whole { is_weak: *is_weak })
                 } else {
                     let ends = |c: Option<char>| {
@@ -368,29 +369,11 @@ impl Builder {
 
     /// An address, with its domain as given, in Unicode and in Punycode.
     fn email(&mut self, email: &str, owner: Owner) -> Result<(), Error> {
-        let email = email.trim();
-        check_length(email, owner)?;
-        let (local, domain) = email
-            .rsplit_once('@')
-            .filter(|(local, domain)| !local.is_empty() && !domain.is_empty())
-            .ok_or(Error::NotAnAddress {
-                subject: owner.subject,
-                identifier: owner.identifier,
-            })?;
-        let mut domains = vec![domain.to_owned()];
-        domains.extend(idna::domain_to_ascii(domain).ok());
-        domains.push(idna::domain_to_unicode(domain).0);
-        let mut spellings: Vec<String> = domains
-            .iter()
-            .filter(|domain| !domain.is_empty())
-            .map(|domain| {
-                let mut lowered = String::new();
-                lower(&format!("{local}@{domain}"), &mut lowered);
-                lowered
-            })
-            .collect();
-        spellings.sort_unstable();
-        spellings.dedup();
+        check_length(email.trim(), owner)?;
+        let spellings = email_spellings(email).ok_or(Error::NotAnAddress {
+            subject: owner.subject,
+            identifier: owner.identifier,
+        })?;
         for spelling in spellings {
             self.rule(spelling.as_bytes(), Check::Email(spelling.len()), owner);
         }
@@ -426,6 +409,31 @@ impl Builder {
             }
         }
     }
+}
+
+/// The forms of an address that are looked for, in lower case: its domain as given, in Unicode and in Punycode.
+///
+/// `None` when it has no `@` between two texts.
+pub(super) fn email_spellings(email: &str) -> Option<Vec<String>> {
+    let (local, domain) = email
+        .trim()
+        .rsplit_once('@')
+        .filter(|(local, domain)| !local.is_empty() && !domain.is_empty())?;
+    let mut domains = vec![domain.to_owned()];
+    domains.extend(idna::domain_to_ascii(domain).ok());
+    domains.push(idna::domain_to_unicode(domain).0);
+    let mut spellings: Vec<String> = domains
+        .iter()
+        .filter(|domain| !domain.is_empty())
+        .map(|domain| {
+            let mut lowered = String::new();
+            lower(&format!("{local}@{domain}"), &mut lowered);
+            lowered
+        })
+        .collect();
+    spellings.sort_unstable();
+    spellings.dedup();
+    Some(spellings)
 }
 
 fn check_length(text: &str, owner: Owner) -> Result<(), Error> {

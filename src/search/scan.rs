@@ -7,6 +7,7 @@ use flate2::write::MultiGzDecoder;
 
 use super::examine::Examiner;
 use super::records::{Piece, Splitter};
+use super::sieve::{Scratch, Sieve};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
 use super::utf16::Utf16;
@@ -57,6 +58,14 @@ impl std::fmt::Debug for Scan<'_> {
     }
 }
 
+/// Adds to the first bytes. Once they are enough to decide, they come back with what follows them in the chunk.
+fn signature<'c>(head: &mut Vec<u8>, chunk: &'c [u8]) -> Option<(Vec<u8>, &'c [u8])> {
+    let missing = SIGNATURE.saturating_sub(head.len());
+    let (first, rest) = chunk.split_at(chunk.len().min(missing));
+    head.extend_from_slice(first);
+    (head.len() >= SIGNATURE).then(|| (std::mem::take(head), rest))
+}
+
 impl<'s> Scan<'s> {
     pub(super) fn new(searcher: &'s Searcher, options: Options<'s>) -> Self {
         Self {
@@ -66,6 +75,9 @@ impl<'s> Scan<'s> {
                 charset: Charset::Unknown(Vec::new()),
                 splitter: Splitter::new(options.max_record),
                 records: Records {
+                    sieve: (!options.is_exhaustive).then_some(&searcher.sieve),
+                    depth: options.depth,
+                    scratch: Scratch::default(),
                     examiner: Examiner::new(searcher, options),
                     matches: 0,
                     oversized: 0,
@@ -136,12 +148,11 @@ impl<'s> Scan<'s> {
 
     fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {
         if let Source::Unknown(head) = &mut self.source {
-            head.extend_from_slice(chunk);
-            if head.len() < SIGNATURE {
+            let Some((head, rest)) = signature(head, chunk) else {
                 return ControlFlow::Continue(());
-            }
-            let head = std::mem::take(head);
-            return self.start(&head, sink);
+            };
+            self.start(&head, sink)?;
+            return self.inflate(rest, false, sink);
         }
         self.inflate(chunk, false, sink)
     }
@@ -241,12 +252,11 @@ impl Text<'_> {
         let Charset::Unknown(head) = &mut self.charset else {
             return self.decoded(bytes, sink);
         };
-        head.extend_from_slice(bytes);
-        if head.len() < SIGNATURE {
+        let Some((head, rest)) = signature(head, bytes) else {
             return ControlFlow::Continue(());
-        }
-        let head = std::mem::take(head);
-        self.start(&head, sink)
+        };
+        self.start(&head, sink)?;
+        self.decoded(rest, sink)
     }
 
     fn start(&mut self, head: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {
@@ -295,6 +305,11 @@ impl Text<'_> {
 
 /// Searches records and reports those with hits.
 struct Records<'s> {
+    /// Tells which records need to be examined; all of them without.
+    sieve: Option<&'s Sieve>,
+    /// How many layers of encoding are taken off.
+    depth: u8,
+    scratch: Scratch,
     examiner: Examiner<'s>,
     matches: u64,
     oversized: u64,
@@ -326,8 +341,14 @@ impl Records<'_> {
             }
         }
         let bytes = whole_words(&piece);
-        self.examiner
-            .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        let (depth, scratch) = (self.depth, &mut self.scratch);
+        if self
+            .sieve
+            .is_none_or(|sieve| sieve.may_hold(bytes, piece.is_json, depth, scratch))
+        {
+            self.examiner
+                .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        }
         if !piece.is_last || self.examiner.hits.is_empty() {
             return ControlFlow::Continue(());
         }

@@ -63,15 +63,16 @@ pub(super) fn is_binary(bytes: &[u8]) -> bool {
 
 /// Whether the bytes are a text in UTF-8 or UTF-16. With `may_be_cut`, the last character need not be whole.
 pub(super) fn is_text(bytes: &[u8], may_be_cut: bool) -> bool {
+    is_utf8(bytes, may_be_cut) || utf16_order(bytes).is_some()
+}
+
+fn is_utf8(bytes: &[u8], may_be_cut: bool) -> bool {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let is_utf8 = match std::str::from_utf8(bytes) {
         Ok(_) => true,
         Err(error) => may_be_cut && error.error_len().is_none() && error.valid_up_to() > 0,
     };
-    if is_utf8 && !is_binary(bytes) {
-        return true;
-    }
-    utf16_order(bytes).is_some()
+    is_utf8 && !is_binary(bytes)
 }
 
 /// The order of bytes that are a text in UTF-16: marked, or nothing but letters, signs and spaces of two or three blocks.
@@ -79,43 +80,150 @@ pub(super) fn utf16_order(bytes: &[u8]) -> Option<Order> {
     if let Some(order) = byte_order_mark(bytes) {
         return Some(order);
     }
-    [Order::Little, Order::Big]
-        .into_iter()
-        .find(|order| is_plausible_utf16(bytes, *order))
+    // Letters of ASCII in one order are ideographs in the other.
+    let ascii = |order| ascii_of_utf16(bytes, order);
+    match (ascii(Order::Little), ascii(Order::Big)) {
+        (little, Some(big)) if little.is_none_or(|little| little < big) => Some(Order::Big),
+        (Some(_), _) => Some(Order::Little),
+        (None, _) => None,
+    }
 }
 
-fn is_plausible_utf16(bytes: &[u8], order: Order) -> bool {
+/// How many characters of a text in UTF-16 are ASCII; `None` if the bytes are no such text.
+fn ascii_of_utf16(bytes: &[u8], order: Order) -> Option<usize> {
     if bytes.len() < 8 {
-        return false;
+        return None;
     }
-    let mut blocks = [false; 256];
-    let mut ascii = 0_usize;
-    let mut unspaced = 0_usize;
-    let mut count = 0_usize;
-    for c in char::decode_utf16(
-        bytes
-            .chunks_exact(2)
-            .map(|pair| order.unit([pair[0], pair[1]])),
-    ) {
-        let Ok(c) = c else {
-            return false;
+    let mut units = Units::default();
+    let mut left = bytes.len() / 2;
+    for pair in bytes.chunks_exact(2) {
+        units.add(order.unit([pair[0], pair[1]]));
+        left -= 1;
+        if units.is_wrong || !units.may_become_plausible(left) {
+            return None;
+        }
+    }
+    units.are_plausible().then_some(units.ascii)
+}
+
+/// Units of UTF-16, and what speaks for a text.
+#[derive(Debug, Default)]
+struct Units {
+    count: usize,
+    /// Some are of no text: controls, characters for private use, a half of a pair alone.
+    is_wrong: bool,
+    /// The first half of a pair.
+    half: Option<u16>,
+    characters: usize,
+    ascii: usize,
+    /// Some are of scripts with spaces.
+    is_spaced: bool,
+    /// The first blocks of 256 characters that were seen.
+    blocks: [u32; MAX_BLOCKS],
+    block_count: usize,
+}
+
+/// A text has characters of so many blocks of 256 at the most, unless it is ASCII by half, or of a script without spaces.
+const MAX_BLOCKS: usize = 3;
+
+impl Units {
+    fn add(&mut self, unit: u16) {
+        self.count += 1;
+        let half = self.half.take();
+        let code = match (half, unit) {
+            (None, 0xD800..0xDC00) => {
+                self.half = Some(unit);
+                return;
+            }
+            (Some(half), 0xDC00..0xE000) => {
+                0x10000 + ((u32::from(half) - 0xD800) << 10) + (u32::from(unit) - 0xDC00)
+            }
+            _ => {
+                self.is_wrong |= half.is_some() || matches!(unit, 0xE000..=0xF8FF | 0xFFF0..);
+                u32::from(unit)
+            }
         };
-        if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
-            return false;
-        }
-        if matches!(u32::from(c), 0xE000..=0xF8FF | 0xFFF0..) && u32::from(c) <= 0xFFFF {
-            return false;
-        }
-        count += 1;
-        ascii += usize::from(c.is_ascii());
-        unspaced += usize::from(is_unspaced(c));
-        if let Some(block) = blocks.get_mut(usize::try_from(u32::from(c) >> 8).unwrap_or(255)) {
-            *block = true;
+        let Some(c) = char::from_u32(code) else {
+            self.is_wrong = true;
+            return;
+        };
+        self.is_wrong |= c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        self.characters += 1;
+        self.ascii += usize::from(c.is_ascii());
+        self.is_spaced = self.is_spaced || !is_unspaced(c);
+        let block = code >> 8;
+        let known = self.blocks.iter().take(self.block_count);
+        let is_new = code <= 0xFFFF && !known.into_iter().any(|it| *it == block);
+        if is_new && self.block_count <= MAX_BLOCKS {
+            if let Some(place) = self.blocks.get_mut(self.block_count) {
+                *place = block;
+            }
+            self.block_count += 1;
         }
     }
-    let used = blocks.iter().filter(|used| **used).count();
-    // Random bytes come out as characters of many blocks.
-    ascii * 2 >= count || used <= 3 || unspaced == count
+
+    /// Whether they are a text: random bytes come out as characters of many blocks.
+    fn are_plausible(&self) -> bool {
+        !self.is_wrong
+            && self.half.is_none()
+            && (self.ascii * 2 >= self.characters
+                || self.block_count <= MAX_BLOCKS
+                || !self.is_spaced)
+    }
+
+    /// Whether they may be a text with so many units more.
+    fn may_become_plausible(&self, left: usize) -> bool {
+        !self.is_spaced
+            || self.block_count <= MAX_BLOCKS
+            || (self.ascii + left) * 2 >= self.characters + left
+    }
+}
+
+/// Whether what base64 stands for is worth a look: the beginning of a text in UTF-8, UTF-16 or Latin-1, or of a container.
+///
+/// Hexadecimal digits are no exception. About one ID of 16 of them in a hundred would be UTF-16 of few blocks, but so may be a
+/// person's name.
+pub(super) fn may_be_opened(bytes: &[u8]) -> bool {
+    is_clear(bytes) || is_latin_1(bytes) || utf16_order(bytes).is_some()
+}
+
+/// Whether the bytes are no others by chance: a container, a marked text, or the beginning of one in UTF-8.
+fn is_clear(bytes: &[u8]) -> bool {
+    is_container(bytes) || byte_order_mark(bytes).is_some() || is_utf8(bytes, true)
+}
+
+/// Whether [`may_be_opened`] says yes to the bytes, or to a beginning of them: that of 16 digits, of 20, and so on.
+pub(super) fn some_beginning_may_be_opened(bytes: &[u8]) -> bool {
+    const LEAST: usize = 12;
+    let Some(first) = bytes.get(..LEAST) else {
+        return false;
+    };
+    // What begins a longer container or text in UTF-8 is one itself. Of the others more bytes may show another thing.
+    if is_clear(first) {
+        return true;
+    }
+    let ends = || (LEAST..=bytes.len()).step_by(3);
+    let is_latin_1 = |end: usize| bytes.get(..end).is_some_and(is_latin_1);
+    let is_utf16 = |order: Order| {
+        let mut units = Units::default();
+        let mut pairs = bytes.chunks_exact(2);
+        ends().any(|end| {
+            let missing = (end / 2).saturating_sub(units.count);
+            for pair in pairs.by_ref().take(missing) {
+                units.add(order.unit([pair[0], pair[1]]));
+            }
+            units.are_plausible()
+        })
+    };
+    ends().any(is_latin_1) || is_utf16(Order::Little) || is_utf16(Order::Big)
+}
+
+/// Whether the bytes are a text in Latin-1, three quarters of it ASCII at least. Any bytes could be one: of twelve random ones
+/// about two in a thousand are.
+fn is_latin_1(bytes: &[u8]) -> bool {
+    let has_others = |byte: &u8| is_control(*byte) || matches!(byte, 0x80..=0x9F);
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    high * 4 <= bytes.len() && !bytes.iter().any(has_others)
 }
 
 /// Whether the bytes begin like something that other bytes are packed into.
@@ -161,6 +269,8 @@ pub(super) fn lossless(bytes: &[u8]) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn utf16(text: &str, order: Order) -> Vec<u8> {
@@ -183,6 +293,7 @@ mod tests {
             (utf16("ana@example.com", Order::Big), true),
             (utf16("Мария Иванова", Order::Little), true),
             (utf16("田中太郎", Order::Big), true),
+            (utf16("JohnSmith", Order::Big), true),
             (
                 vec![0x9a, 0x7b, 0x9f, 0x83, 0x4a, 0xde, 0xc0, 0x40, 0xe5, 0x89],
                 false,
@@ -199,6 +310,9 @@ mod tests {
             assert_eq!(byte_order_mark(&bytes), Some(order));
             assert_eq!(from_utf16(&bytes, order), "Ana 😀");
             assert_eq!(unmarked_order(&utf16("[{", order)), Some(order));
+            for text in ["JohnSmith", "Ana 田中", "Мария", "田中太郎"] {
+                assert_eq!(utf16_order(&utf16(text, order)), Some(order), "{text}");
+            }
         }
     }
 
@@ -207,5 +321,23 @@ mod tests {
         assert_eq!(lossless(b"D\xEDaz"), "Díaz");
         assert_eq!(lossless(b"D\xEDaz\0"), "D\u{fffd}az\0");
         assert_eq!(lossless("Díaz".as_bytes()), "Díaz");
+    }
+
+    proptest! {
+        #[test]
+        fn some_beginning_is_any_beginning(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 12..25),
+                proptest::collection::vec(prop_oneof![Just(0_u8), 4..6_u8, 0xD8..0xE0_u8, 0x20..0x7F_u8], 12..25),
+                "[ -~üЖ田😀]{4,12}".prop_map(|text| utf16(&text, Order::Big)),
+                "[ -~üЖ田😀]{4,12}".prop_map(|text| utf16(&text, Order::Little)),
+                "[ -~üЖ田😀\u{b0}]{4,12}".prop_map(String::into_bytes),
+                "[ -~ü]{4,24}".prop_map(|text| text.chars().map(|c| u8::try_from(c).unwrap_or(0)).collect()),
+            ],
+        ) {
+            let mut ends = (12..=bytes.len()).step_by(3);
+            let found = some_beginning_may_be_opened(&bytes);
+            prop_assert_eq!(found, ends.any(|end| may_be_opened(&bytes[..end])));
+        }
     }
 }

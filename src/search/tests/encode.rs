@@ -12,6 +12,8 @@ use base64::prelude::{
 pub(super) enum Encoder {
     /// A string of JSON, alone.
     JsonString,
+    /// A string of JSON whose slashes are escaped.
+    JsonSlashes,
     /// A string of JSON with every character as `\uXXXX`.
     JsonUnicode,
     /// A member of an object in JSON.
@@ -30,8 +32,14 @@ pub(super) enum Encoder {
     Base64UrlUnpadded,
     /// Base64 in lines of 76 characters.
     Base64Wrapped,
+    /// Base64 in lines of 64 characters.
+    Base64Pem,
+    /// Base64 in short lines that are indented.
+    Base64Indented,
     /// Entities of HTML.
     Entities,
+    /// Latin-1, of texts that are ASCII for the most part.
+    Latin1,
     /// gzip.
     Gzip,
     /// zlib.
@@ -49,8 +57,9 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::JsonString,
+        Self::JsonSlashes,
         Self::JsonUnicode,
         Self::JsonObject,
         Self::Percent,
@@ -60,7 +69,10 @@ impl Encoder {
         Self::Base64Url,
         Self::Base64UrlUnpadded,
         Self::Base64Wrapped,
+        Self::Base64Pem,
+        Self::Base64Indented,
         Self::Entities,
+        Self::Latin1,
         Self::Gzip,
         Self::Zlib,
         Self::Zip,
@@ -88,6 +100,10 @@ impl Encoder {
         };
         let encoded = match self {
             Self::JsonString => serde_json::to_vec(text()?).ok()?,
+            Self::JsonSlashes => serde_json::to_string(text()?)
+                .ok()?
+                .replace('/', "\\/")
+                .into_bytes(),
             Self::JsonUnicode => {
                 let units: String = text()?
                     .encode_utf16()
@@ -111,12 +127,16 @@ impl Encoder {
             Self::Base64Unpadded => BASE64_STANDARD_NO_PAD.encode(bytes).into_bytes(),
             Self::Base64Url => BASE64_URL_SAFE.encode(bytes).into_bytes(),
             Self::Base64UrlUnpadded => BASE64_URL_SAFE_NO_PAD.encode(bytes).into_bytes(),
-            Self::Base64Wrapped => BASE64_STANDARD
-                .encode(bytes)
-                .as_bytes()
-                .chunks(76)
-                .collect::<Vec<_>>()
-                .join(&b"\r\n"[..]),
+            Self::Base64Wrapped => lines(bytes, 76, b"\r\n"),
+            Self::Base64Pem => lines(bytes, 64, b"\n"),
+            Self::Base64Indented => lines(bytes, 20, b"\n\t"),
+            Self::Latin1 => {
+                let is_letter = |c: char| c.is_ascii() || matches!(c, '\u{a0}'..='\u{ff}');
+                let high = text()?.chars().filter(|c| !c.is_ascii()).count();
+                let plain =
+                    text().filter(|text| text.chars().all(is_letter) && high * 5 <= text.len())?;
+                plain.chars().filter_map(|c| u8::try_from(c).ok()).collect()
+            }
             Self::Entities => text()?
                 .chars()
                 .map(|c| match c {
@@ -145,6 +165,13 @@ impl Encoder {
         };
         Some(encoded)
     }
+}
+
+/// Base64 in lines of so many characters.
+fn lines(bytes: &[u8], length: usize, line_break: &[u8]) -> Vec<u8> {
+    let encoded = BASE64_STANDARD.encode(bytes);
+    let lines: Vec<&[u8]> = encoded.as_bytes().chunks(length).collect();
+    lines.join(line_break)
 }
 
 /// A zip archive with these entries.

@@ -5,8 +5,11 @@ mod encode;
 mod layouts;
 mod limits;
 mod look_alikes;
+mod planted;
 mod positives;
 mod properties;
+mod replay;
+mod sieve;
 
 use std::ops::ControlFlow;
 

@@ -182,6 +182,24 @@ fn doubtful_escapes() {
     }
 }
 
+/// Base64 before an escape may go on behind it, as a wrapped line does: what stands at its end is in doubt, unless the text
+/// without the escape says the same.
+#[test]
+fn base64_beside_escapes() {
+    check(&[
+        ("bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29t%2C next", "5"),
+        ("bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29t%0AHello", "5"),
+        ("bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29t%0AYWJj", "5t"),
+        ("bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29t&#10;YWJj", "5t"),
+        (r"bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29t\u000AYWJj", "5t"),
+        ("YW5hQGV4YW1wbGUuY29t%0ALmF1", "5t"),
+        // Further in it is not in doubt.
+        ("bWFpbHMgdG8gYW5hQGV4YW1wbGUuY29tISBCeWU%0ALmF1", "5"),
+        // No escape, though it looks like one.
+        ("100%c2VuZCB0byBhbmFAZXhhbXBsZS5jb20h", "5"),
+    ]);
+}
+
 #[test]
 fn emails() {
     check(&[

@@ -18,9 +18,23 @@ const TEXTS: [(&str, usize); 9] = [
     ("blob 2026/11/20/09/00/crashes/x.json written", 11),
 ];
 
+/// What stands around an identifier that is far inside of a text.
+const FILLER: &str = "The quick brown fox jumps over the lazy dog; pack my box with five dozen liquor jugs, please. How vexingly \
+    quick daft zebras jump, and so on until all of the lines are full to their ends. ";
+
 fn check(index: usize, encoders: &[Encoder]) {
+    check_within(index, encoders, 0, 0);
+}
+
+/// As many characters stand before the text and behind it.
+fn check_within(index: usize, encoders: &[Encoder], before: usize, after: usize) {
     let (text, identifier) = TEXTS[index];
-    let Some(encoded) = chain(text, encoders) else {
+    let text = format!(
+        "{}{text}{}",
+        &FILLER[FILLER.len() - before..],
+        &FILLER[..after]
+    );
+    let Some(encoded) = chain(&text, encoders) else {
         return;
     };
     let (found, summary) = search(&encoded);
@@ -49,6 +63,22 @@ proptest! {
     fn three_encodings(index in 0..TEXTS.len(), chain in proptest::collection::vec(0..Encoder::ALL.len(), 3)) {
         let encoders: Vec<Encoder> = chain.into_iter().map(|at| Encoder::ALL[at]).collect();
         check(index, &encoders);
+    }
+
+    /// On and behind every break of lines of 20, 64 and 76 digits, inside of whatever else.
+    #[test]
+    fn far_inside(
+        index in 0..TEXTS.len(),
+        chain in proptest::collection::vec(0..Encoder::ALL.len(), 0..=3),
+        before in 1..FILLER.len(),
+        after in 1..FILLER.len(),
+    ) {
+        let encoders: Vec<Encoder> = chain.into_iter().map(|at| Encoder::ALL[at]).collect();
+        // Words have a blank between them.
+        let is_blank = |at: usize| FILLER.as_bytes()[at] == b' ';
+        let after = (0..after).rev().find(|at| is_blank(*at)).unwrap_or(0);
+        let before = (0..FILLER.len() - before).rev().find(|at| is_blank(*at)).map_or(0, |at| FILLER.len() - at - 1);
+        check_within(index, &encoders, before, after);
     }
 
     #[test]

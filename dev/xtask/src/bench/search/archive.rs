@@ -63,6 +63,11 @@ pub(super) fn ready(root: &Path, size: u64, seed: u64) -> anyhow::Result<Archive
     Ok(Archive { folder, truth })
 }
 
+/// The folder of a minute, below the archive.
+fn folder_of(minute: u32) -> String {
+    format!("{APP}/2026/11/20/{:02}/{:02}", minute / 60, minute % 60)
+}
+
 fn generate(folder: &Path, size: u64, seed: u64) -> anyhow::Result<Truth> {
     let sets = COUNTS.map(|count| identifiers(seed, Group::Planted, count));
     let mut truth = Truth {
@@ -74,7 +79,7 @@ fn generate(folder: &Path, size: u64, seed: u64) -> anyhow::Result<Truth> {
     for minute in 0..MINUTES {
         let until = size * u64::from(minute + 1) / u64::from(MINUTES);
         let mut random = sequence(seed, &format!("minute {minute}"));
-        let name = format!("{APP}/2026/11/20/{:02}/{:02}", minute / 60, minute % 60);
+        let name = folder_of(minute);
         let rows_of_minute = usize::try_from(until.saturating_sub(truth.bytes))?;
         let reports = rows_of_minute / ROWS_OF_A_REPORT
             + usize::from(
@@ -139,16 +144,14 @@ fn next<'a>(
 }
 
 impl Archive {
-    /// The first hours, at least this many bytes of them: their folders, and how many bytes and what is planted there.
+    /// The first minutes, about this many bytes of them.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn part(&self, least: u64) -> anyhow::Result<Part> {
-        let a_hour = (self.truth.bytes / 24).max(1);
-        let hours = least.div_ceil(a_hour).clamp(1, 24);
-        let names: Vec<String> = (0..hours)
-            .map(|hour| format!("{APP}/2026/11/20/{hour:02}"))
-            .collect();
+    pub(super) fn part(&self, about: u64) -> anyhow::Result<Part> {
+        let a_minute = (self.truth.bytes / u64::from(MINUTES)).max(1);
+        let minutes = u32::try_from(about.div_ceil(a_minute))?.clamp(1, MINUTES);
+        let names: Vec<String> = (0..minutes).map(folder_of).collect();
         let mut files = Vec::new();
         for name in &names {
             list(&self.folder.join(name), &mut files)?;
@@ -240,7 +243,11 @@ mod tests {
             assert!((share - 0.01).abs() < 0.001, "{count}: {share}");
         }
         let part = one.part(1).expect("a part");
-        assert!(part.bytes < one.truth.bytes / 12 && part.files.len() >= 60);
+        assert!(part.bytes < one.truth.bytes / 100 && !part.files.is_empty());
+        let all = one.part(u64::MAX >> 33).expect("all of it");
+        assert_eq!(all.bytes, one.truth.bytes);
+        let planted = one.truth.planted.values().map(Vec::len);
+        assert!(all.planted.into_values().eq(planted));
         let again = ready(root.path(), 3 << 20, 1).expect("the same archive");
         assert_eq!(again.truth.planted, one.truth.planted);
     }

@@ -27,8 +27,12 @@ use people::{COUNTS, Group, identifiers};
 use results::Figures;
 use tools::{Run, Tool};
 
-/// jq and Python get this much of the archive, in bytes.
+/// jq and Python get about this much of the archive, in bytes.
 const PART: u64 = 32 << 20;
+/// ripgrep without case gets about this much from so many identifiers on; with `--short` an eighth of it.
+///
+/// It comes to some 100 KB/s then, and would read a GiB for hours.
+const PART_OF_RIPGREP: (usize, u64) = (10_000, 8 << 20);
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -100,6 +104,8 @@ struct Figure {
 /// How fast a tool was.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Speed {
+    /// What it read: all of the archive, or a part.
+    bytes: u64,
     bytes_per_second: f64,
     seconds: f64,
     cpu_seconds: f64,
@@ -118,6 +124,7 @@ struct Compared {
 impl Speed {
     fn of(run: &Run, bytes: u64) -> Self {
         Self {
+            bytes,
             bytes_per_second: bytes as f64 / run.seconds,
             seconds: run.seconds,
             cpu_seconds: run.cpu_seconds,
@@ -172,6 +179,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         figures.tools.push(version.clone());
     }
     let part = archive.part(PART)?;
+    let (_, of_ripgrep) = PART_OF_RIPGREP;
+    let of_ripgrep = archive.part(if options.short {
+        of_ripgrep / 8
+    } else {
+        of_ripgrep
+    })?;
     let is_with_scripts = !options.short && !options.only_ours;
     if is_with_scripts {
         figures.part = part.bytes;
@@ -187,7 +200,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     for count in counts {
         anyhow::ensure!(COUNTS.contains(count), "one of {COUNTS:?} identifiers");
         for group in [Group::Absent, Group::Planted] {
-            let rg = rg.as_ref().map(|(path, _)| path.as_path());
+            let rg = rg.as_ref().map(|(path, _)| (path.as_path(), &of_ripgrep));
             let part = is_with_scripts.then_some(&part);
             let runs = if options.short { 1 } else { options.runs };
             let figure = bench.measure(&archive, (*count, group), rg, part, runs);
@@ -205,7 +218,7 @@ impl Bench {
         &self,
         archive: &Archive,
         (count, group): (usize, Group),
-        rg: Option<&Path>,
+        rg: Option<(&Path, &Part)>,
         part: Option<&Part>,
         runs: usize,
     ) -> anyhow::Result<Figure> {
@@ -229,7 +242,9 @@ impl Bench {
                 .with(&archive.folder)
                 .judged(),
         ];
-        if let Some(rg) = rg {
+        let (many, _) = PART_OF_RIPGREP;
+        let part_of_ripgrep = rg.map(|(_, part)| part).filter(|_| count >= many);
+        if let Some((rg, _)) = rg {
             // Everything, whatever its name; and every match of a line, for a blob is one line.
             let plain = Tool::new(rg)
                 .with("--no-config")
@@ -240,7 +255,11 @@ impl Bench {
                 .with("-f")
                 .with(patterns);
             all.push(plain.clone().with(&archive.folder));
-            all.push(plain.with("-i").with(&archive.folder));
+            let ignoring = plain.with("-i");
+            all.push(match part_of_ripgrep {
+                Some(part) => ignoring.over(part),
+                None => ignoring.with(&archive.folder),
+            });
         }
         let found = tools::in_turn(&all, self.core, runs, scratch).await?;
         let bytes = archive.truth.bytes;
@@ -248,16 +267,21 @@ impl Bench {
             anyhow::bail!("nothing was run");
         };
         let doubts = is_truth(ours, &archive.folder, &expected)?;
-        let compared = |run: &Run, bytes: u64, counted: usize, planted: usize| Compared {
-            speed: Speed::of(run, bytes),
-            counted,
-            planted,
+        // Of a part, or of all.
+        let compared = |run: &Run, part: Option<&Part>, counted: usize| {
+            let of_part = |part: &Part| part.planted.get(&count).copied().unwrap_or_default();
+            let planted = part.filter(|_| is_planted).map(of_part);
+            Compared {
+                speed: Speed::of(run, part.map_or(bytes, |it| it.bytes)),
+                counted,
+                planted: planted.unwrap_or(expected.len()),
+            }
         };
         let ripgrep = match others {
-            [plain, ignoring] => {
-                let of = |run: &Run| compared(run, bytes, sum(&run.output), expected.len());
-                Some([of(plain), of(ignoring)])
-            }
+            [plain, ignoring] => Some([
+                compared(plain, None, sum(&plain.output)),
+                compared(ignoring, part_of_ripgrep, sum(&ignoring.output)),
+            ]),
             _ => None,
         };
         let mut figure = Figure {
@@ -270,16 +294,14 @@ impl Bench {
             python: None,
         };
         if let Some(part) = part {
-            let planted = part.planted.get(&count).filter(|_| is_planted);
-            let planted = planted.copied().unwrap_or_default();
             let tools = scripts(patterns, keys, part);
             let found = tools::in_turn(&tools, self.core, 1, scratch).await?;
             if let [jq, python] = found.as_slice() {
                 let lines = jq.output.lines().count();
-                figure.jq = Some(compared(jq, part.bytes, lines, planted));
+                figure.jq = Some(compared(jq, Some(part), lines));
                 let counted = python.output.trim().parse();
                 let counted = counted.context("the script counts")?;
-                figure.python = Some(compared(python, part.bytes, counted, planted));
+                figure.python = Some(compared(python, Some(part), counted));
             }
         }
         Ok(figure)
@@ -299,11 +321,7 @@ fn scripts(patterns: &Path, keys: &Path, part: &Part) -> [Tool; 2] {
     let python = Tool::new("python3")
         .with(folder.join("search.py"))
         .with(patterns);
-    [jq, python].map(|mut tool| {
-        tool.arguments
-            .extend(part.files.iter().map(|file| file.as_os_str().to_owned()));
-        tool
-    })
+    [jq, python].map(|tool| tool.over(part))
 }
 
 /// A line of our output, as far as it says where.

@@ -195,6 +195,13 @@ pub(super) async fn speed(options: &Options, figures: &Figures) -> anyhow::Resul
             "jq and Python got {part} bytes of it: their speeds are of that part.\n"
         ));
     }
+    let mut ignoring = figures.rows.iter().filter_map(|it| it.ripgrep.as_ref());
+    if let Some([_, it]) = ignoring.find(|[_, it]| it.speed.bytes < *bytes) {
+        notes.push_str(&format!(
+            "With most identifiers rg -i got {} bytes of it.\n",
+            it.speed.bytes
+        ));
+    }
     notes.push_str("Ours found exactly the records that were planted.\n");
     if let Some(doubts) = figures
         .rows

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
+use super::archive::Part;
 use crate::run::{check, program};
 
 /// A tool that takes longer than this is run once.
@@ -33,6 +34,13 @@ impl Tool {
 
     pub(super) fn with(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// Over the files of a part of the archive.
+    pub(super) fn over(mut self, part: &Part) -> Self {
+        let files = part.files.iter().map(|file| file.as_os_str().to_owned());
+        self.arguments.extend(files);
         self
     }
 

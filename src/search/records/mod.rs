@@ -4,9 +4,15 @@
 //! record at hand, finds where records end. Broken JSON is split where that is certain, and nothing is left out: what belongs to no
 //! record becomes one.
 
+pub(super) mod blocks;
+mod bytes;
+#[cfg(test)]
+mod tests;
+mod windows;
+
 use std::ops::ControlFlow;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::memchr;
 
 use super::layout::{Layout, is_blank, layout_of};
 
@@ -86,6 +92,9 @@ pub(super) struct Splitter {
     /// Whether a record filled exactly one line, as in JSON Lines.
     has_lines: bool,
     saw_newline: bool,
+    /// Whether everything is read byte by byte, as the blocks are held against.
+    #[cfg(test)]
+    is_plain: bool,
 }
 
 impl Splitter {
@@ -112,6 +121,8 @@ impl Splitter {
             is_line_start: false,
             has_lines: false,
             saw_newline: false,
+            #[cfg(test)]
+            is_plain: false,
         }
     }
 
@@ -299,97 +310,15 @@ impl Splitter {
                 Some(end) => (end, true),
                 None => (bytes.len(), false),
             },
-            Open::Brackets | Open::String => self.advance_json(bytes),
-        }
-    }
-
-    fn advance_json(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at).copied() {
-            if self.in_string {
-                let (used, is_end) = self.advance_string(bytes.get(at..).unwrap_or_default());
-                at += used;
+            Open::Brackets | Open::String => {
+                let (used, is_end) = self.advance_blocks(bytes);
                 if is_end {
-                    return (at, true);
+                    return (used, true);
                 }
-                continue;
+                let (more, is_end) = self.advance_json(bytes.get(used..).unwrap_or_default());
+                (used + more, is_end)
             }
-            match byte {
-                b' ' | b'\t' | b'\r' => {
-                    at += 1;
-                    self.is_line_start = false;
-                    continue;
-                }
-                b'\n' => {
-                    at += 1;
-                    self.is_line_start = true;
-                    self.saw_newline = true;
-                    continue;
-                }
-                b'"' => self.in_string = true,
-                b'{' | b'[' => {
-                    if byte == b'{' && self.is_torn() {
-                        return (at, true);
-                    }
-                    self.depth += 1;
-                    if self.stack.len() < MAX_STACK {
-                        self.stack.push(byte == b'{');
-                    }
-                }
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth < MAX_STACK as u64 {
-                        self.stack.pop();
-                    }
-                    if self.depth == 0 {
-                        return (at + 1, true);
-                    }
-                }
-                _ => {}
-            }
-            self.previous = byte;
-            self.is_line_start = false;
-            at += 1;
         }
-        (at, false)
-    }
-
-    /// Reads on inside of a string.
-    fn advance_string(&mut self, bytes: &[u8]) -> (usize, bool) {
-        if self.is_escaped {
-            self.is_escaped = false;
-            return (1, false);
-        }
-        let found = if self.layout == Layout::Values {
-            memchr3(b'"', b'\\', b'\n', bytes)
-        } else {
-            memchr2(b'"', b'\\', bytes)
-        };
-        let Some(at) = found else {
-            return (bytes.len(), false);
-        };
-        match bytes.get(at) {
-            Some(b'"') => {
-                self.in_string = false;
-                (at + 1, self.open == Open::String)
-            }
-            Some(b'\\') => {
-                self.is_escaped = true;
-                (at + 1, false)
-            }
-            // No string of JSON holds a newline: the line was cut off, and the next one begins another record.
-            _ => (at, true),
-        }
-    }
-
-    /// Whether a brace cannot belong to the record at hand, because that one was cut off before.
-    fn is_torn(&self) -> bool {
-        if self.depth == 0 {
-            return false;
-        }
-        let in_object = self.stack.len() as u64 == self.depth && self.stack.last() == Some(&true);
-        let is_next_line = self.layout == Layout::Values && self.has_lines && self.is_line_start;
-        is_next_line || (in_object && self.previous != b':')
     }
 
     fn piece<'a>(&self, bytes: &'a [u8], is_last: bool) -> Piece<'a> {
@@ -421,56 +350,4 @@ impl Splitter {
         self.open = Open::No;
         outcome
     }
-
-    /// Emits what is held of a record that is too long, and keeps the part that the next window shares with it.
-    fn emit_window(
-        &mut self,
-        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let overlap = (self.max / 4).min(MAX_OVERLAP);
-        let cut = window_cut(&self.held, overlap);
-        // Beyond the last blank a word may be cut in two; the next window has it whole.
-        let end = self
-            .held
-            .iter()
-            .skip(self.held.len() - overlap / 4)
-            .rposition(|byte| is_blank(*byte))
-            .map_or(self.held.len(), |at| self.held.len() - overlap / 4 + at + 1);
-        let held = std::mem::take(&mut self.held);
-        let outcome = emit(self.piece(held.get(..end).unwrap_or_default(), false));
-        let is_json = matches!(self.open, Open::Brackets | Open::String);
-        let in_string = is_json && string_state(&held, self.held_in_string, cut);
-        self.is_first_piece = false;
-        self.held_in_string = in_string;
-        self.held = held;
-        self.held.drain(..cut);
-        outcome
-    }
-}
-
-/// Where the next window begins: after a blank in the first half of what is shared, so that no word loses its beginning.
-fn window_cut(held: &[u8], overlap: usize) -> usize {
-    let from = held.len() - overlap;
-    let half = held.get(from..from + overlap / 2).unwrap_or_default();
-    half.iter()
-        .position(|byte| is_blank(*byte))
-        .map_or(from, |at| from + at + 1)
-}
-
-/// Whether the position lies inside of a string.
-fn string_state(bytes: &[u8], mut in_string: bool, position: usize) -> bool {
-    let mut at = 0;
-    while let Some(found) = bytes
-        .get(at..position)
-        .and_then(|rest| memchr2(b'"', b'\\', rest))
-    {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            in_string = !in_string;
-            at += 1;
-        } else {
-            at += 1 + usize::from(in_string);
-        }
-    }
-    in_string
 }

@@ -1,0 +1,62 @@
+//! Records that are too long: searched in windows that overlap.
+
+use std::ops::ControlFlow;
+
+use memchr::memchr2;
+
+use super::{MAX_OVERLAP, Open, Piece, Splitter};
+use crate::search::layout::is_blank;
+
+impl Splitter {
+    /// Emits what is held of a record that is too long, and keeps the part that the next window shares with it.
+    pub(super) fn emit_window(
+        &mut self,
+        emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let overlap = (self.max / 4).min(MAX_OVERLAP);
+        let cut = window_cut(&self.held, overlap);
+        // Beyond the last blank a word may be cut in two; the next window has it whole.
+        let end = self
+            .held
+            .iter()
+            .skip(self.held.len() - overlap / 4)
+            .rposition(|byte| is_blank(*byte))
+            .map_or(self.held.len(), |at| self.held.len() - overlap / 4 + at + 1);
+        let held = std::mem::take(&mut self.held);
+        let outcome = emit(self.piece(held.get(..end).unwrap_or_default(), false));
+        let is_json = matches!(self.open, Open::Brackets | Open::String);
+        let in_string = is_json && string_state(&held, self.held_in_string, cut);
+        self.is_first_piece = false;
+        self.held_in_string = in_string;
+        self.held = held;
+        self.held.drain(..cut);
+        outcome
+    }
+}
+
+/// Where the next window begins: after a blank in the first half of what is shared, so that no word loses its beginning.
+fn window_cut(held: &[u8], overlap: usize) -> usize {
+    let from = held.len() - overlap;
+    let half = held.get(from..from + overlap / 2).unwrap_or_default();
+    half.iter()
+        .position(|byte| is_blank(*byte))
+        .map_or(from, |at| from + at + 1)
+}
+
+/// Whether the position lies inside of a string.
+fn string_state(bytes: &[u8], mut in_string: bool, position: usize) -> bool {
+    let mut at = 0;
+    while let Some(found) = bytes
+        .get(at..position)
+        .and_then(|rest| memchr2(b'"', b'\\', rest))
+    {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            in_string = !in_string;
+            at += 1;
+        } else {
+            at += 1 + usize::from(in_string);
+        }
+    }
+    in_string
+}
