@@ -1,10 +1,12 @@
 //! One process after another, by the host's rules.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -28,6 +30,13 @@ enum End {
     Failed(String),
     /// Killed by the host because an invocation ran out of time.
     TimedOut,
+}
+
+/// Takes a port without listening: calls to it are refused, and the system gives it to nobody. None when somebody has it.
+fn hold(port: u16) -> Option<TcpSocket> {
+    let socket = TcpSocket::new_v4().ok()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    socket.bind(address).is_ok().then_some(socket)
 }
 
 struct Keeper {
@@ -90,11 +99,14 @@ impl Keeper {
         loop {
             self.state.send_replace(State::Starting);
             let end = self.one_process().await;
+            // Nobody else must get the port of a handler that is not started again, and answer in its place.
+            let held = matches!(end, End::Exited(0)).then(|| hold(self.port));
             self.vitals.pid.store(0, Ordering::Relaxed);
             match end {
                 End::Exited(0) => {
                     self.state.send_replace(State::Dead);
                     self.until_killed().await;
+                    drop(held);
                 }
                 End::Exited(200) => self
                     .log
@@ -279,5 +291,32 @@ fn ended(exit: std::io::Result<ExitStatus>, errors: &LastErrors) -> End {
                 End::Failed(format!("exited with code {code} (0x{code:X}) {said}"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hold;
+    use std::io::ErrorKind;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_held_port_refuses_calls_and_is_given_to_nobody() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        assert!(hold(port).is_none(), "somebody listens");
+        drop(free);
+        let held = hold(port);
+        assert!(held.is_some());
+        let call = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        assert_eq!(
+            call.map_err(|error| error.kind()).err(),
+            Some(ErrorKind::ConnectionRefused)
+        );
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        assert_eq!(
+            taken.map_err(|error| error.kind()).err(),
+            Some(ErrorKind::AddrInUse)
+        );
     }
 }
