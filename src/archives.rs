@@ -19,6 +19,8 @@ const MAX_OPEN: usize = 64;
 pub struct Archives {
     own: Container,
     own_account: Option<String>,
+    /// Its name under any address.
+    own_name: Option<String>,
     container: String,
     /// The setting of the one that is set, by which others are reached, too.
     setting: Storage,
@@ -59,6 +61,7 @@ impl Archives {
         Ok(Self {
             own,
             own_account: setting.azure_account(),
+            own_name: setting.account_name(),
             container: container.to_owned(),
             setting: setting.clone(),
             listed: listed.iter().map(open).collect::<Result<_, Error>>()?,
@@ -83,7 +86,7 @@ impl Archives {
     /// # Errors
     /// When a setting of it cannot be used.
     pub fn reach(&self, account: &str) -> Result<Reach, Error> {
-        if self.own_account.as_deref() == Some(account) {
+        if self.own_name.as_deref() == Some(account) {
             return Ok(Reach::Own);
         }
         let opened = self.opened().get(account).cloned();
@@ -234,6 +237,14 @@ mod tests {
         let emulator = format!("AccountName=a;{KEY};BlobEndpoint=http://127.0.0.1:1/a");
         let emulated = archives(&Storage::ConnectionString(emulator.into()), &[]);
         assert!(matches!(emulated.reach("ex1"), Ok(Reach::Unknown)));
+        // Under an address of one's own, its setting may name it a second time.
+        let domain = format!("AccountName=contoso;{KEY};BlobEndpoint=https://files.example/");
+        let domain = archives(
+            &Storage::ConnectionString(domain.into()),
+            &["contoso", "ex1"],
+        );
+        assert!(matches!(domain.reach("contoso"), Ok(Reach::Own)));
+        assert!(matches!(domain.reach("ex1"), Ok(Reach::Other(_))));
     }
 
     #[test]

@@ -59,6 +59,15 @@ fn part(text: &str, key: &str) -> Option<String> {
 }
 
 impl Storage {
+    /// The account's name, as far as the setting tells: under an address of one's own, only a connection string does.
+    #[must_use]
+    pub fn account_name(&self) -> Option<String> {
+        match self {
+            Self::Identity { .. } => self.azure_account(),
+            Self::ConnectionString(text) => part(text.expose_secret(), "AccountName"),
+        }
+    }
+
     /// The account's name, where it is one in Azure.
     #[must_use]
     pub fn azure_account(&self) -> Option<String> {

@@ -24,9 +24,18 @@ pub struct AppSetup {
     /// The ID that an earlier request learned: it counts when App Center cannot be asked (any more).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_id: Option<String>,
-    /// Accounts that its exports write to, beside the one that is set.
+    /// App Center told all that it is asked for: only the accounts are to be looked at.
+    #[serde(default)]
+    pub is_settled: bool,
+    /// What its standard exports write or wrote to, by their configurations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<Writer>,
+    /// Accounts that hold what its exports wrote, beside the one that is set: they are searched.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<String>,
+    /// Those that earlier requests found: they count when this one cannot find out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub remembered_accounts: BTreeSet<String>,
     /// Days that App Center retains diagnostics.
     #[serde(default)]
     pub retention_days: Option<u32>,
@@ -69,6 +78,19 @@ pub struct AppSetup {
     /// What keeps the answer from being whole.
     #[serde(default)]
     pub exceptions: Vec<String>,
+}
+
+/// A storage account as an export configuration names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// Its name, as App Center says it.
+    pub account: String,
+    /// The configuration is in use.
+    #[serde(default)]
+    pub is_writing: bool,
+    /// It is the one by which new data comes.
+    #[serde(default)]
+    pub is_best: bool,
 }
 
 /// Where what is not yet exported is got from. An archive that exists is searched whatever this says.

@@ -62,9 +62,8 @@ pub fn count(
     if !matches!(wait, Wait::Person | Wait::Held(_)) {
         state.tries = state.tries.saturating_add(1);
     }
-    let since = *state.failing_since.get_or_insert(now);
-    let failing = now.duration_since(since).unsigned_abs();
-    if state.tries >= limits.retry_tries || failing >= limits.retry_time {
+    state.failing_since.get_or_insert(now);
+    if state.tries >= limits.retry_tries || is_long_enough(state, limits, now) {
         return None;
     }
     Some(match wait {
@@ -73,6 +72,14 @@ pub fn count(
         Wait::Held(until) => until.max(after(Duration::from_secs(1))),
         Wait::Backoff | Wait::Throttled(_) => after(limits.backoff(state.tries)),
     })
+}
+
+/// Whether what fails has failed for as long as anything is tried: the next try counted would be none.
+#[must_use]
+pub fn is_long_enough(state: &SliceState, limits: &Limits, now: Timestamp) -> bool {
+    state
+        .failing_since
+        .is_some_and(|since| now.duration_since(since).unsigned_abs() >= limits.retry_time)
 }
 
 #[cfg(test)]

@@ -47,6 +47,12 @@ pub struct SliceState {
 }
 
 impl SliceState {
+    /// Counts failed tries anew, once something has worked.
+    pub fn forget_tries(&mut self) {
+        self.tries = 0;
+        self.failing_since = None;
+    }
+
     /// Reads the stage's own part.
     ///
     /// # Errors

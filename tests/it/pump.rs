@@ -151,7 +151,7 @@ pub(crate) struct Pump {
     observer: OnceLock<Box<App>>,
     /// How long an invocation may work, where a test says it.
     pub(crate) invocation: Option<Duration>,
-    _azurite: Arc<azurite::Azurite>,
+    pub(crate) azurite: Arc<azurite::Azurite>,
     _folder: tempfile::TempDir,
 }
 
@@ -216,7 +216,7 @@ impl Pump {
             queues,
             observer: OnceLock::new(),
             invocation: None,
-            _azurite: azurite,
+            azurite,
             _folder: folder,
         })
     }

@@ -1,13 +1,14 @@
 //! Standard exports: App Center makes a storage account for each, and the product finds and searches it.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use appcenter_dsr::domain::plan::Plan;
+use appcenter_dsr::stages::{self, Context};
 use appcenter_sim::{Options, World};
 use serde_json::Value;
 
-use crate::harness::azurite;
-use crate::pump::{Disturb, Pump};
+use crate::pump::{Disturb, KillAt, Pump};
 
 const SHARED: &str = include_str!("../scenarios/shared.toml");
 const SUBSCRIPTION: &str = "00000000-0000-4000-8000-000000000001";
@@ -22,10 +23,10 @@ async fn start() -> anyhow::Result<Standard> {
     let pump = Pump::start_with(World::parse(SHARED)?, Options::default()).await?;
     let archive = pump.account.connection_string();
     pump.sim.subscription(SUBSCRIPTION, &archive);
-    let emulator = azurite().await;
+    // Of one emulator: their names differ, as those of all accounts in Azure do.
     let mut accounts = Vec::new();
     for app in ["shop", "desk"] {
-        let account = emulator.account();
+        let account = pump.azurite.account();
         pump.sim.standard_account(app, &account.connection_string());
         accounts.push(account);
     }
@@ -43,6 +44,14 @@ impl Standard {
         let texts = of.iter().map(|n| self.accounts[*n].connection_string());
         let texts = texts.collect::<Vec<_>>().join(", ");
         self.pump.set("ARCHIVE_ACCOUNTS", &texts);
+    }
+
+    /// The first account does not let us in any more.
+    fn lose_key(&mut self) {
+        let lost = self.accounts[0].connection_string();
+        let key = lost.split(';').find(|part| part.starts_with("AccountKey="));
+        let wrong = lost.replace(key.unwrap_or_default(), "AccountKey=AAAA");
+        self.pump.set("ARCHIVE_ACCOUNTS", &wrong);
     }
 }
 
@@ -115,11 +124,9 @@ async fn accounts_are_remembered_and_missing_ones_said() -> anyhow::Result<()> {
     let ran = standard.pump.run_ticking(&document, &released, &disturb);
     let record = Box::pin(ran).await?;
     assert_eq!(found(&standard.pump.plan(&record.id).await?), before);
-    // Its key is lost: the account does not let us in any more.
-    let lost = standard.accounts[0].connection_string();
-    let key = lost.split(';').find(|part| part.starts_with("AccountKey="));
-    let wrong = lost.replace(key.unwrap_or_default(), "AccountKey=AAAA");
-    standard.pump.set("ARCHIVE_ACCOUNTS", &wrong);
+    standard.lose_key();
+    standard.pump.set("RETRY_HOURS", "1");
+    standard.pump.set("RETRY_LONGEST_SECONDS", "3600");
     document["reference"] = "EXPORT-3".into();
     let ran = standard.pump.run_ticking(&document, &released, &disturb);
     let record = Box::pin(ran).await?;
@@ -133,5 +140,47 @@ async fn accounts_are_remembered_and_missing_ones_said() -> anyhow::Result<()> {
     let says =
         format!("the export wrote to the storage account `{account}`, which may not be read");
     assert!(report.contains(&says), "{report}");
+    Ok(())
+}
+
+/// A role that arrives late costs nothing but time: a person is waited for, and nothing of the refusal stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_lets_us_in_late_is_searched_all_the_same() -> anyhow::Result<()> {
+    let mut standard = start().await?;
+    standard.lose_key();
+    let pump = &mut standard.pump;
+    pump.set("APPCENTER_PATH", "auto");
+    let (request, _released) = pump.asked("shop-only");
+    let mut document = request.document.clone();
+    document["kind"] = "export".into();
+    let disturb = Disturb::nothing();
+    let id = pump.submit(&document, &disturb).await?;
+    let observer = pump.app(KillAt::never())?;
+    let waits = async {
+        loop {
+            pump.sim.tick().await;
+            let status = stages::requests::status(Context::new(&observer), &id).await?;
+            if status.next_action.contains("Storage Blob Data Reader") {
+                return anyhow::Ok(status.next_action);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let said = tokio::select! {
+        said = waits => said?,
+        ended = pump.drive(&id, &disturb) => anyhow::bail!("it went on without: {:#}", pump.report(&ended?).await?),
+    };
+    assert!(said.contains("which may not be read: a person must"), "{said}");
+    standard.name_accounts(&[0]);
+    let pump = &standard.pump;
+    let record = pump.drive(&id, &disturb).await?;
+    let prefix = format!("@{}/", standard.accounts[0].name());
+    let plan = pump.plan(&id).await?;
+    assert!(plan["reports"].to_string().contains(&prefix), "{plan}");
+    let report = pump.report(&record).await?.to_string();
+    assert!(report.contains("which is searched as well"), "{report}");
+    for gone in ["may not be read", "was not searched", "are got by API"] {
+        assert!(!report.contains(gone), "{gone}: {report}");
+    }
     Ok(())
 }

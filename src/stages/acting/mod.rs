@@ -173,8 +173,7 @@ struct SliceKeeper<'a> {
 impl<T: Serialize + Sync> Keeper<T> for SliceKeeper<'_> {
     async fn save(&mut self, items: &Items<T>, progressed: bool) -> Result<(), StageError> {
         if progressed {
-            self.slice.state.tries = 0;
-            self.slice.state.failing_since = None;
+            self.slice.state.forget_tries();
         }
         self.slice.set_body(items)?;
         self.cx.app.store.save_slice(self.slice).await?;

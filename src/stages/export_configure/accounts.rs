@@ -6,140 +6,125 @@ use super::note;
 use crate::appcenter::{ExportConfiguration, ExportState, ExportType};
 use crate::archives::{Reach, is_account};
 use crate::domain::AppRef;
-use crate::stages::setup::{AppSetup, Remembered, remember};
-use crate::stages::{Context, StageError};
+use crate::stages::setup::{AppSetup, Remembered, Writer, remember};
+use crate::stages::{Context, StageError, tries};
 use crate::storage::{self, Container};
+use crate::work::SliceState;
 
 /// The kind of a standard export.
 const STANDARD: &str = "blob_storage_linked_subscription";
 /// Tries after which an account that does not answer is left out, and named.
 const PATIENCE: u32 = 4;
 
-/// An account that an export writes or wrote to.
-struct Named<'a> {
-    account: &'a str,
-    /// What is said of it.
-    verb: &'static str,
-    /// Whether it is where new data goes.
-    is_best: bool,
+/// What the configurations of an app tell of the accounts that standard exports write to.
+pub(super) fn writers(
+    listed: &[ExportConfiguration],
+    best: Option<&ExportConfiguration>,
+) -> Vec<Writer> {
+    let best = best.map(|best| &best.id);
+    let standard = listed
+        .iter()
+        .filter(|it| it.kind().is_none_or(|kind| kind == STANDARD))
+        .filter(|it| !matches!(it.export_type, Some(ExportType::AppInsights)));
+    let named = standard.filter_map(|it| {
+        Some(Writer {
+            account: it.resource_name.clone()?,
+            is_writing: matches!(it.state, Some(ExportState::Enabled | ExportState::Pending)),
+            is_best: Some(&it.id) == best,
+        })
+    });
+    named.collect()
 }
 
 /// Finds out which accounts hold what the app's exports wrote, those of the past included: all of them are searched. One
 /// that cannot be is an exception; where the export in use writes to it, the API is asked as well.
 ///
 /// # Errors
-/// When an account does not answer, until it was tried enough.
+/// When an account does not answer, until it was tried enough; when one may not be read, until a person was waited for long
+/// enough. Every account was looked at then.
 pub(super) async fn find(
     cx: Context<'_>,
     app: &AppRef,
     setup: &mut AppSetup,
-    remembered: &mut Remembered,
-    (listed, best): (&[ExportConfiguration], Option<&ExportConfiguration>),
-    tries: u32,
+    remembered: &Remembered,
+    state: &SliceState,
 ) -> Result<(), StageError> {
-    let best = best.map(|best| &best.id);
-    let standard = listed
-        .iter()
-        .filter(|it| it.kind().is_none_or(|kind| kind == STANDARD))
-        .filter(|it| !matches!(it.export_type, Some(ExportType::AppInsights)));
-    let mut all: Vec<Named<'_>> = standard
-        .filter_map(|it| {
-            let writes = matches!(it.state, Some(ExportState::Enabled | ExportState::Pending));
-            Some(Named {
-                account: it.resource_name.as_deref()?,
-                verb: if writes { "writes" } else { "wrote" },
-                is_best: Some(&it.id) == best,
-            })
-        })
-        .collect();
-    let known = remembered.accounts.clone();
-    all.extend(known.iter().map(|account| Named {
-        account,
-        verb: "wrote",
-        is_best: false,
+    let mut all = setup.writers.clone();
+    all.extend(remembered.accounts.iter().map(|account| Writer {
+        account: account.clone(),
+        ..Writer::default()
     }));
     // What is said of the one in use counts.
     all.sort_by_key(|it| !it.is_best);
     let mut seen = BTreeSet::new();
-    for named in all {
-        let account = named.account.to_ascii_lowercase();
+    let mut failed = Ok(());
+    for writer in all {
+        let account = writer.account.to_ascii_lowercase();
         if seen.insert(account.clone()) {
-            one(cx, setup, &named, &account, tries).await?;
+            let looked = one(cx, setup, &writer, &account, state).await;
+            failed = failed.and(looked);
         }
     }
     if !setup.accounts.is_subset(&remembered.accounts) {
-        let found = setup.accounts.clone();
-        *remembered = remember(cx, app, |it| it.accounts.extend(found.iter().cloned())).await?;
+        let found = &setup.accounts;
+        remember(cx, app, |it| it.accounts.extend(found.iter().cloned())).await?;
     }
-    Ok(())
+    failed
 }
 
 async fn one(
     cx: Context<'_>,
     setup: &mut AppSetup,
-    named: &Named<'_>,
+    writer: &Writer,
     account: &str,
-    tries: u32,
+    state: &SliceState,
 ) -> Result<(), StageError> {
-    let verb = named.verb;
+    let verb = if writer.is_writing { "writes" } else { "wrote" };
     if !is_account(account) {
-        refuse(
-            setup,
-            named,
-            format!(
-                "the export {verb} to what App Center names like no storage account: what it {verb} is not searched"
-            ),
-        );
+        let named = "what App Center names like no storage account";
+        refuse(setup, writer, &format!("the export {verb} to {named}"));
         return Ok(());
     }
+    let named = format!("the export {verb} to the storage account `{account}`");
     let archives = &cx.app.archives;
     let reach = archives
         .reach(account)
         .map_err(|error| StageError::archive(&error))?;
-    match reach {
+    let for_person = match reach {
         Reach::Own | Reach::Unknown => {
-            note(
-                &mut setup.notes,
-                format!("the export {verb} to the storage account `{account}`"),
-            );
+            note(&mut setup.notes, named);
+            return Ok(());
         }
         Reach::Not => {
             let ours = archives.own_account().unwrap_or_default();
-            refuse(
-                setup,
-                named,
-                format!(
-                    "the export {verb} to the storage account `{account}`, and `ARCHIVE_STORAGE` is `{ours}`: what it {verb} is not searched; a person must put its connection string in `ARCHIVE_ACCOUNTS`, or have the storage reached by an identity that may read it"
-                ),
-            );
+            format!(
+                "{named}, and `ARCHIVE_STORAGE` is `{ours}`: a person must put its connection string in `ARCHIVE_ACCOUNTS`, or have the storage reached by an identity that may read it"
+            )
         }
         Reach::Other(container) => match look(&container).await {
             Ok(()) => {
-                note(
-                    &mut setup.notes,
-                    format!(
-                        "the export {verb} to the storage account `{account}`, which is searched as well"
-                    ),
-                );
+                let text = format!("{named}, which is searched as well");
+                note(&mut setup.notes, text);
                 setup.accounts.insert(account.to_owned());
+                return Ok(());
             }
-            Err(storage::Error::Denied(_)) => refuse(
-                setup,
-                named,
-                format!(
-                    "the export {verb} to the storage account `{account}`, which may not be read: what it {verb} is not searched; a person must give the identity the role Storage Blob Data Reader on it, or mend `ARCHIVE_ACCOUNTS`"
-                ),
+            Err(storage::Error::Denied(_)) => format!(
+                "{named}, which may not be read: a person must give the identity the role Storage Blob Data Reader on it, or mend `ARCHIVE_ACCOUNTS`"
             ),
-            Err(error) if tries < PATIENCE => return Err(StageError::archive(&error)),
-            Err(error) => refuse(
-                setup,
-                named,
-                format!(
-                    "the export {verb} to the storage account `{account}`, which could not be reached ({error}): what it {verb} is not searched"
-                ),
-            ),
+            Err(error) => {
+                let text = format!("{named}, which could not be reached ({error})");
+                if state.tries < PATIENCE {
+                    return Err(StageError::retry(text));
+                }
+                refuse(setup, writer, &text);
+                return Ok(());
+            }
         },
+    };
+    if !tries::is_long_enough(state, &cx.app.config.limits, cx.now()) {
+        return Err(StageError::person(for_person));
     }
+    refuse(setup, writer, &for_person);
     Ok(())
 }
 
@@ -149,10 +134,11 @@ async fn look(container: &Container) -> Result<(), storage::Error> {
 }
 
 /// Says that an account is not searched.
-fn refuse(setup: &mut AppSetup, named: &Named<'_>, exception: String) {
-    if named.is_best {
+fn refuse(setup: &mut AppSetup, writer: &Writer, why: &str) {
+    if writer.is_best {
         let shortfall = "the export writes to a storage account that is not searched";
         setup.shortfall = Some(shortfall.to_owned());
     }
+    let exception = format!("{why}; what lies there was not searched");
     note(&mut setup.exceptions, exception);
 }

@@ -43,39 +43,58 @@ pub(super) async fn run(
         setup.remembered_id.clone_from(&remembered.app_id);
         slice.set_body(&setup)?;
     }
+    let known = remembered.accounts.iter().cloned();
+    setup.remembered_accounts.extend(known);
     setup.completed_at = remembered.completed_at;
+    if !setup.is_settled {
+        let outcome = ask(cx, &app, slice, &mut setup, &mut remembered).await;
+        setup.is_settled = matches!(outcome, Ok(Outcome::Over(_)));
+        slice.set_body(&setup)?;
+        if outcome.is_ok() {
+            slice.state.forget_tries();
+        }
+        if !setup.is_settled {
+            return outcome;
+        }
+    }
+    // What may be read is decided once App Center has told all: each look counts anew.
+    let found = accounts::find(cx, &app, &mut setup, &remembered, &slice.state).await;
+    if found.is_ok() && !setup.is_retired {
+        choose_path(cx, &mut setup);
+    }
+    slice.set_body(&setup)?;
+    found.map(|()| done())
+}
+
+/// Asks App Center, as far as it can be asked.
+async fn ask(
+    cx: Context<'_>,
+    app: &AppRef,
+    slice: &mut Slice,
+    setup: &mut AppSetup,
+    remembered: &mut Remembered,
+) -> Result<Outcome, StageError> {
     if cx.app.config.app_center.retired {
         note(
             &mut setup.exceptions,
             "App Center is set as retired: it was not asked",
         );
-        note_unknown(&mut setup);
-        let tries = slice.state.tries;
-        accounts::find(cx, &app, &mut setup, &mut remembered, (&[], None), tries).await?;
-        choose_path(cx, &mut setup);
-        slice.set_body(&setup)?;
+        note_unknown(setup);
         return Ok(done());
     }
-    let mut outcome = set_up(cx, &app, slice, &mut setup, &mut remembered).await;
-    if let Err(error) = outcome {
-        outcome = match retirement::conclude(cx, &app, &mut remembered, &error).await? {
+    match set_up(cx, app, slice, setup, remembered).await {
+        Ok(outcome) => {
+            retirement::alive(cx, app, remembered).await?;
+            Ok(outcome)
+        }
+        Err(error) => match retirement::conclude(cx, app, remembered, &error).await? {
             Some(evidence) => {
-                retire(&mut setup, &evidence);
-                let tries = slice.state.tries;
-                accounts::find(cx, &app, &mut setup, &mut remembered, (&[], None), tries).await?;
-                slice.set_body(&setup)?;
-                return Ok(done());
+                retire(setup, &evidence);
+                Ok(done())
             }
             None => Err(error),
-        };
-    } else {
-        retirement::alive(cx, &app, &mut remembered).await?;
+        },
     }
-    if matches!(outcome, Ok(Outcome::Over(_))) {
-        choose_path(cx, &mut setup);
-    }
-    slice.set_body(&setup)?;
-    outcome
 }
 
 /// Goes on without App Center: what the archive holds is searched and delivered all the same.
@@ -151,7 +170,6 @@ async fn set_up(
         Ok(listed) => listed,
         Err(Error::NotFound(_)) => return Err(not_known(client, app).await),
         Err(Error::Gone | Error::Rejected { .. }) => {
-            accounts::find(cx, app, setup, remembered, (&[], None), slice.state.tries).await?;
             setup.shortfall = Some("its export configurations could not be listed".to_owned());
             note(
                 &mut setup.exceptions,
@@ -163,8 +181,7 @@ async fn set_up(
     };
     let target = target(&cx.app.config.app_center.export)?;
     let best = best(&listed, target.as_ref());
-    let of = (listed.as_slice(), best);
-    accounts::find(cx, app, setup, remembered, of, slice.state.tries).await?;
+    setup.writers = accounts::writers(&listed, best);
     let Some(best) = best else {
         let Some(target) = target else {
             note(
@@ -287,6 +304,8 @@ pub(super) fn give_up(
     note(&mut setup.exceptions, reason);
     note_unknown(&mut setup);
     setup.is_unreachable = setup.app_id.is_none();
+    // Whether they can be read is not known: the search finds out.
+    setup.accounts.append(&mut setup.remembered_accounts);
     if setup.is_unreachable {
         setup.path = Path::Blob;
         setup.path_reason = Some("App Center could not be asked about the app".to_owned());

@@ -34,8 +34,7 @@ pub(super) async fn list(
             Phase::Done => {}
         }
         listing.inventory.stumbles = 0;
-        slice.state.tries = 0;
-        slice.state.failing_since = None;
+        slice.state.forget_tries();
         pages += 1;
         if pages % PAGES == 0 {
             listing.store(cx, slice).await?;

@@ -149,8 +149,7 @@ pub(super) async fn run(
             return Ok(Outcome::Continue);
         }
         slice.set_body(&export)?;
-        slice.state.tries = 0;
-        slice.state.failing_since = None;
+        slice.state.forget_tries();
         cx.app.store.save_slice(slice).await?;
         if cx.is_out_of_time() && export.phase != Phase::Done {
             return Ok(Outcome::Continue);

@@ -139,8 +139,7 @@ pub(super) async fn pack(
 
 async fn save(cx: Context<'_>, slice: &mut Slice, progress: &Progress) -> Result<(), StageError> {
     slice.set_body(progress)?;
-    slice.state.tries = 0;
-    slice.state.failing_since = None;
+    slice.state.forget_tries();
     cx.app.store.save_slice(slice).await?;
     Ok(())
 }
