@@ -58,13 +58,18 @@ async fn start(way: Way, world: World) -> anyhow::Result<Pump> {
 /// Takes the current API of crashes and errors away.
 pub(crate) fn without_current(pump: &Pump) {
     for operation in CURRENT {
-        pump.sim.faults().add(Fault {
-            operation: Some(operation.to_owned()),
-            skip: 0,
-            count: usize::MAX,
-            kind: FaultKind::Status { status: 404 },
-        });
+        refuse(pump, operation);
     }
+}
+
+/// Has an operation answer 404 for ever.
+fn refuse(pump: &Pump, operation: &str) {
+    pump.sim.faults().add(Fault {
+        operation: Some(operation.to_owned()),
+        skip: 0,
+        count: usize::MAX,
+        kind: FaultKind::Status { status: 404 },
+    });
 }
 
 async fn plan(pump: &Pump, record: &Record) -> anyhow::Result<Plan> {
@@ -261,6 +266,40 @@ async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
             told.iter().any(|it| it.contains(expected)),
             "{key:?}: {told:?}"
         );
+    }
+    Ok(())
+}
+
+/// A raw log that the current API refuses is got from the legacy one, which lists the same report by another name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raw_log_comes_from_the_legacy_api_where_only_that_one_gives_it() -> anyhow::Result<()> {
+    for has_legacy in [true, false] {
+        let pump = Pump::start(World::parse(SMALL)?).await?;
+        let mut refused = vec!["Errors_ErrorLocation", "Errors_ErrorDownload"];
+        if !has_legacy {
+            refused.push("crashes_getRawCrashLocation");
+            refused.push("crashes_getNativeCrashDownload");
+        }
+        for operation in refused {
+            refuse(&pump, operation);
+        }
+        let request = pump.sim.world(|world| world.request("export").cloned());
+        let request = request.context("the world has it")?;
+        let record = pump.run(&request.document, &Disturb::nothing()).await?;
+        let documents = pump.blobs("collected/").await?;
+        let documents = documents.iter().filter(|it| it.ends_with(".json"));
+        let app = pump.app(KillAt::never())?;
+        let mut raw_logs = 0;
+        for document in documents {
+            let read = app.store.container().read(document, 1 << 20).await?;
+            let read = read.context("it was listed")?;
+            let document: serde_json::Value = serde_json::from_slice(&read.bytes)?;
+            raw_logs += usize::from(document["RawLog"].is_object());
+        }
+        let planned = plan(&pump, &record).await?.reports.len();
+        assert_eq!(raw_logs, if has_legacy { planned } else { 0 });
+        let report = pump.report(&record).await?.to_string();
+        assert_eq!(report.contains("raw log: "), !has_legacy, "{report}");
     }
     Ok(())
 }

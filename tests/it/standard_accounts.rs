@@ -170,7 +170,10 @@ async fn an_account_that_lets_us_in_late_is_searched_all_the_same() -> anyhow::R
         said = waits => said?,
         ended = pump.drive(&id, &disturb) => anyhow::bail!("it went on without: {:#}", pump.report(&ended?).await?),
     };
-    assert!(said.contains("which may not be read: a person must"), "{said}");
+    assert!(
+        said.contains("which may not be read: a person must"),
+        "{said}"
+    );
     standard.name_accounts(&[0]);
     let pump = &standard.pump;
     let record = pump.drive(&id, &disturb).await?;

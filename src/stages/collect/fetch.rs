@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use super::document::{AttachmentPart, Document, MAX_EMBEDDED, Parts, RawPart, part};
 use super::view::{Ids, View};
 use super::{CollectItem, Collected, CollectedFile};
-use crate::appcenter::{Attachment, Client, Error, Gone};
+use crate::appcenter::{Attachment, Client, Error, ErrorKind, Gone};
 use crate::domain::hit::InstallFrom;
 use crate::domain::{AppRef, ErrorId, GroupId};
-use crate::stages::inventory::Bridge;
+use crate::stages::inventory::{self, Bridge};
 use crate::stages::{Context, StageError};
 use crate::work::names;
+use crate::workflow::Record;
 
 /// Largest document that is read back, in bytes.
 const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
@@ -31,7 +32,7 @@ pub(super) enum Fetched {
 /// Fetches a report, unless it is there already; what is there is read only when its parts are `wanted`. A part whose
 /// answer makes no sense is waited for, unless this `is_last`.
 pub(super) async fn fetch(
-    cx: Context<'_>,
+    (cx, record): (Context<'_>, &Record),
     client: &Client,
     item: &CollectItem,
     wanted: bool,
@@ -55,7 +56,7 @@ pub(super) async fn fetch(
         ids,
         is_last,
     };
-    by(cx, view, item).await
+    by(cx, record, view, item).await
 }
 
 /// The blob of a report's document; its day is that of its ID, else of when it was made.
@@ -120,7 +121,12 @@ fn collected(name: String, parts: Parts) -> Collected {
     }
 }
 
-async fn by(cx: Context<'_>, view: View<'_>, item: &CollectItem) -> Result<Fetched, StageError> {
+async fn by(
+    cx: Context<'_>,
+    record: &Record,
+    view: View<'_>,
+    item: &CollectItem,
+) -> Result<Fetched, StageError> {
     let details = match view.details().await {
         Ok(details) => details,
         Err(Error::NotFound(_)) => return not_found(&view).await,
@@ -143,7 +149,14 @@ async fn by(cx: Context<'_>, view: View<'_>, item: &CollectItem) -> Result<Fetch
         is_crash: group.may_hold_crashes(),
         error: &error,
     };
-    match twice(|| view.raw_log()).await {
+    let mut raw_log = twice(|| view.raw_log()).await;
+    if let Err(error) = &raw_log
+        && view.lacks(error)
+        && let Some(found) = legacy_raw_log(cx, record, &view).await?
+    {
+        raw_log = Ok(found);
+    }
+    match raw_log {
         Ok((bytes, from)) => {
             document.learn_install(&bytes, InstallFrom::RawLog);
             document.raw_log = Some(place.raw(bytes, from).await?);
@@ -194,6 +207,42 @@ where
     match call().await {
         Err(Error::NotFound(_)) => call().await,
         other => other,
+    }
+}
+
+/// The raw log of a report of the current API that only the legacy one still gives. What that one calls the report, only
+/// its list of the group tells.
+async fn legacy_raw_log(
+    cx: Context<'_>,
+    record: &Record,
+    view: &View<'_>,
+) -> Result<Option<(Bytes, &'static str)>, StageError> {
+    let Ids::Current(group, error) = view.ids else {
+        return Ok(None);
+    };
+    let Some(group) = inventory::legacy_group(cx, record, view.app, group).await? else {
+        return Ok(None);
+    };
+    let client = view.client;
+    let listed = client.crashes_in_group(view.app, &group, ErrorKind::All);
+    let crash = match listed.await {
+        Ok(crashes) => crashes
+            .into_iter()
+            .find(|it| it.new_id.as_ref() == Some(error)),
+        Err(error) if view.lacks(&error) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(crash) = crash.and_then(|it| it.id) else {
+        return Ok(None);
+    };
+    let legacy = View {
+        ids: Ids::Legacy(&group, &crash),
+        ..*view
+    };
+    match twice(|| legacy.raw_log()).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if view.lacks(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -269,23 +318,11 @@ fn missing(
     what: &str,
     error: Error,
 ) -> Result<(), StageError> {
-    match error {
-        // So often it is no proxy's page: App Center has no more of it, and the rest is worth having.
-        Error::Protocol { .. } if view.is_last => {
-            document.missing.push(format!("{what}: {error}"));
-            Ok(())
-        }
-        Error::NotFound(_)
-        | Error::Gone
-        | Error::Rejected { .. }
-        | Error::Address { .. }
-        | Error::Download { .. }
-        | Error::TooLarge { .. } => {
-            document.missing.push(format!("{what}: {error}"));
-            Ok(())
-        }
-        error => Err(error.into()),
+    if !view.lacks(&error) {
+        return Err(error.into());
     }
+    document.missing.push(format!("{what}: {error}"));
+    Ok(())
 }
 
 /// Where the parts of one report are stored.

@@ -277,19 +277,19 @@ pub(super) async fn run(
         if setup::is_retired(cx.app, setups, &item.app) {
             return Err(setup::retired().into());
         }
-        Box::pin(collect(cx, client, &item, is_of_ledger, is_last)).await
+        Box::pin(collect((cx, record), client, &item, is_of_ledger, is_last)).await
     })
     .await
 }
 
 async fn collect(
-    cx: Context<'_>,
+    (cx, record): (Context<'_>, &Record),
     client: &Client,
     item: &CollectItem,
     is_of_ledger: bool,
     is_last: bool,
 ) -> Fated {
-    let fetched = fetch(cx, client, item, !is_of_ledger, is_last).await?;
+    let fetched = fetch((cx, record), client, item, !is_of_ledger, is_last).await?;
     if let (true, Some(app_id)) = (is_of_ledger, &item.app_id) {
         // Also one that is gone: there is nothing more to retrieve of it.
         let key = Key::new(item.group.clone(), item.error.clone())

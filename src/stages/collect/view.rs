@@ -37,6 +37,21 @@ pub(super) struct Details {
 }
 
 impl View<'_> {
+    /// Whether an error about a part of the report says that it is not to be had, and not that it may be later.
+    pub(super) fn lacks(&self, error: &Error) -> bool {
+        match error {
+            // So often it is no proxy's page: App Center has no more of it, and the rest is worth having.
+            Error::Protocol { .. } => self.is_last,
+            Error::NotFound(_)
+            | Error::Gone
+            | Error::Rejected { .. }
+            | Error::Address { .. }
+            | Error::Download { .. }
+            | Error::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What the legacy API calls it, where that one is asked.
     pub(super) fn legacy(&self) -> Option<LegacyIds> {
         match self.ids {

@@ -227,8 +227,13 @@ async fn legacy_groups(
         let summary = &mut inventory.summary;
         summary.first_occurrence = earlier(summary.first_occurrence, group.first_occurrence);
         let Some(id) = group.id else { continue };
-        let is_known = |new: &GroupId| inventory.seen.contains(new);
-        if group.new_id.as_ref().is_some_and(is_known) {
+        // The current API has its reports, and the legacy one may have what that one lacks of them.
+        if let Some(new) = group
+            .new_id
+            .as_ref()
+            .filter(|it| inventory.seen.contains(it))
+        {
+            inventory.legacy_groups.insert(new.clone(), id);
             continue;
         }
         let pending = Pending {

@@ -11,7 +11,7 @@ mod matching;
 pub use bridge::{Bridge, each as each_bridge};
 pub use coverage::{add as add_coverage, add_fetched};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
@@ -54,6 +54,9 @@ pub struct Inventory {
     /// Groups that the current API lists.
     #[serde(default)]
     pub seen: BTreeSet<GroupId>,
+    /// What the legacy API calls groups that the current API lists, by their current ID.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub legacy_groups: BTreeMap<GroupId, GroupId>,
     /// Whether the current API is not there, so that the legacy one must do.
     #[serde(default)]
     pub is_legacy_only: bool,
@@ -268,6 +271,22 @@ pub async fn load(
         inventories.push(slice.body()?);
     }
     Ok(inventories)
+}
+
+/// What the legacy API calls a group of the current one, where it lists it.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn legacy_group(
+    cx: Context<'_>,
+    record: &Record,
+    app: &AppRef,
+    group: &GroupId,
+) -> Result<Option<GroupId>, StageError> {
+    let inventories = load(cx, record, Step::Inventory).await?;
+    let mut of_app = inventories.into_iter();
+    let of_app = of_app.find(|it| it.app.as_ref() == Some(app));
+    Ok(of_app.and_then(|mut it| it.legacy_groups.remove(group)))
 }
 
 /// Goes on without the rest of a list: the report says so.
