@@ -127,14 +127,19 @@ pub(super) fn missing(out: &mut impl Write, summary: &Summary) -> io::Result<()>
 
 /// What is left out or could not be had, why, and how much of it.
 pub(super) fn missing_rows(summary: &Summary) -> Vec<[String; 3]> {
-    let mut rows: Vec<[String; 3]> = Vec::new();
+    // Reasons that differ for the operator can be one for the person.
+    let mut held_for: BTreeMap<&str, u64> = BTreeMap::new();
     for (reason, n) in &summary.held {
-        rows.push([
-            "Found, and left out because it may be about somebody else".to_owned(),
-            held(reason).to_owned(),
-            n.to_string(),
-        ]);
+        *held_for.entry(held(reason)).or_default() += n;
     }
+    let left_to_others = |(reason, n): (&str, u64)| {
+        [
+            "Found, and left out because it may be about somebody else".to_owned(),
+            reason.to_owned(),
+            n.to_string(),
+        ]
+    };
+    let mut rows: Vec<[String; 3]> = held_for.into_iter().map(left_to_others).collect();
     let left_out = |left: &LeftOut| {
         [
             sentence(&left.what),

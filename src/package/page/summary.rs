@@ -40,15 +40,12 @@ pub(super) fn write(
         writeln!(out, "<li><b>{}</b> {what}</li>", Text(&number))?;
     }
     writeln!(out, "</ul>\n<h2 id=\"short\">In short</h2>\n<dl>")?;
-    let gaps = left_out(summary);
-    let missing = match gaps {
-        0 => "Nothing that was found was left out, and all of it could be read.".to_owned(),
-        n => format!(
-            "{} could not be had or {} left out. <a href=\"#missing\">The list says what and why.</a>",
-            count(n, "thing", "things"),
-            if n == 1 { "is" } else { "are" }
-        ),
+    let missing = if super::details::missing_rows(summary).is_empty() {
+        "Nothing that was found was left out, and all of it could be read."
+    } else {
+        "Some of it could not be had or is left out. <a href=\"#missing\">The list says what, why and how much.</a>"
     };
+    let missing = missing.to_owned();
     let found = words::found(counts.installs, counts.reports, counts.rows);
     for (question, answer) in [
         ("What is held about you?", format!("{} <a href=\"#apps\">App by app</a>", Text(&found))),
@@ -114,9 +111,4 @@ fn request(out: &mut impl Write, meta: &Meta, summary: &Summary) -> io::Result<(
             ["Period".to_owned(), period],
         ],
     )
-}
-
-/// How many lines the list of what is missing has.
-fn left_out(summary: &Summary) -> u64 {
-    super::details::missing_rows(summary).len() as u64
 }

@@ -286,6 +286,22 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn what_is_held_for_one_reason_is_one_line() {
+    let mut summary = summary();
+    let held = [
+        ("its rows are found only by a term", 2),
+        ("the report is found only by a term", 3),
+    ];
+    summary.held = held.map(|(reason, n)| (reason.to_owned(), n)).into();
+    let page = page_of(&summary);
+    let reason = "It holds a name or a number like yours, which may be somebody else&#39;s";
+    assert_eq!(page.matches(reason).count(), 1, "{page}");
+    let row = format!("<td>{reason}</td><td class=\"n\">5</td>");
+    assert!(page.contains(&row), "{page}");
+    assert!(page.contains("Some of it could not be had or is left out"));
+}
+
+#[test]
 fn nothing_found_is_said() {
     let files = read(&package(&[]));
     let page = String::from_utf8(files[0].1.clone()).expect("UTF-8");
