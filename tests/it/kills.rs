@@ -7,8 +7,9 @@ use appcenter_dsr::workflow::{Record, Status};
 use futures::StreamExt as _;
 
 use crate::faults::{LEGACY, world};
+use crate::kill_at::{KillAt, Place};
 use crate::paths::without_current;
-use crate::pump::{Disturb, KillAt, Place, Pump};
+use crate::pump::{Disturb, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
 /// Runs at once.

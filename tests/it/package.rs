@@ -14,7 +14,8 @@ use appcenter_sim::World;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::pump::{Disturb, KillAt, Pump};
+use crate::kill_at::KillAt;
+use crate::pump::{Disturb, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
 /// Largest package of these tests.

@@ -16,7 +16,8 @@ use appcenter_dsr::workflow::{Record, Status};
 use appcenter_sim::{ExportState, Fault, FaultKind, World};
 
 use crate::faults::SMALL;
-use crate::pump::{Disturb, KillAt, Pump};
+use crate::kill_at::KillAt;
+use crate::pump::{Disturb, Pump};
 
 /// How the data is got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,7 @@
 //! call: hundreds of whole requests, without a process each.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -16,7 +15,7 @@ use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::stages::decide::Decision;
 use appcenter_dsr::stages::{self, Context, decide, intake, sweep};
-use appcenter_dsr::work::{Probe, names};
+use appcenter_dsr::work::names;
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Event, Function, Message, Record, Status};
 use appcenter_sim::{ExpectedRequest, Held, Sim, World};
@@ -27,97 +26,12 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::harness::azurite;
+use crate::kill_at::KillAt;
 
 /// How long nothing is looked at after a look at every queue that found nothing: at first, and at most. Looking more often
 /// keeps the emulator from its work.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(160);
-
-/// Where an invocation ends: before or after the n-th write of a run, from 0; the flag says whether the write still happens.
-pub(crate) type Place = (usize, bool);
-
-/// Ends invocations at some writes of a run, and counts the writes.
-#[derive(Debug, Default)]
-pub(crate) struct KillAt {
-    places: BTreeSet<Place>,
-    writes: AtomicUsize,
-    names: Mutex<Vec<String>>,
-    killed: Mutex<Vec<(String, bool)>>,
-    /// What the invocation under way works on, so that writes of one name can be told apart.
-    invocation: Mutex<String>,
-    /// Queues that something was sent to, or may have been, and that were not looked at since.
-    sent: Mutex<BTreeSet<String>>,
-}
-
-impl KillAt {
-    /// Counts only.
-    pub(crate) fn never() -> Arc<Self> {
-        Self::each([])
-    }
-
-    /// Ends an invocation at each of these.
-    pub(crate) fn each(places: impl IntoIterator<Item = Place>) -> Arc<Self> {
-        Arc::new(Self {
-            places: places.into_iter().collect(),
-            ..Self::default()
-        })
-    }
-
-    /// An invocation begins.
-    fn enter(&self, of: &str) {
-        of.clone_into(&mut self.invocation.lock().expect("no panic"));
-    }
-
-    /// An invocation for a message begins. A day's message does not say its step, the one before it did.
-    fn take(&self, message: &Message) {
-        let last = self.invocation.lock().expect("no panic").clone();
-        let last = last.trim_end_matches(", a day");
-        match message {
-            Message::Step { step, slice, .. } => {
-                let part = slice.map_or("", |_| ", a slice");
-                self.enter(&format!("{}{part}", step.name()));
-            }
-            Message::Day { .. } => self.enter(&format!("{last}, a day")),
-        }
-    }
-
-    /// The queues that something was sent to since this was asked last.
-    fn sent(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.sent.lock().expect("no panic"))
-    }
-
-    /// The writes so far: what was worked on, and what was written.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.names.lock().expect("no panic").clone()
-    }
-
-    /// At which writes an invocation ended, and whether it was behind them.
-    pub(crate) fn killed(&self) -> Vec<(String, bool)> {
-        self.killed.lock().expect("no panic").clone()
-    }
-}
-
-impl Probe for KillAt {
-    fn lives(&self, write: &str, done: bool) -> bool {
-        if let Some(queue) = write.strip_prefix("send ") {
-            let mut sent = self.sent.lock().expect("no panic");
-            sent.insert(queue.to_owned());
-        }
-        let of = self.invocation.lock().expect("no panic").clone();
-        let name = format!("{of}: {write}");
-        let n = if done {
-            self.writes.load(Ordering::SeqCst) - 1
-        } else {
-            self.names.lock().expect("no panic").push(name.clone());
-            self.writes.fetch_add(1, Ordering::SeqCst)
-        };
-        let lives = !self.places.contains(&(n, done));
-        if !lives {
-            self.killed.lock().expect("no panic").push((name, done));
-        }
-        lives
-    }
-}
 
 /// What disturbs a run.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use appcenter_dsr::stages::{self, Context};
 use appcenter_sim::{Options, World};
 use serde_json::Value;
 
-use crate::pump::{Disturb, KillAt, Pump};
+use crate::kill_at::KillAt;
+use crate::pump::{Disturb, Pump};
 
 const SHARED: &str = include_str!("../scenarios/shared.toml");
 const SUBSCRIPTION: &str = "00000000-0000-4000-8000-000000000001";

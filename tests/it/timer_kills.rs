@@ -13,7 +13,8 @@ use appcenter_dsr::work::Error;
 use appcenter_dsr::workflow::{Event, Message, Status, Step};
 use appcenter_sim::World;
 
-use crate::pump::{Disturb, KillAt, Place, Pump};
+use crate::kill_at::{KillAt, Place};
+use crate::pump::{Disturb, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
 const DAY: Duration = Duration::from_secs(24 * 3600);

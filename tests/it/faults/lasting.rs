@@ -8,7 +8,8 @@ use appcenter_sim::{Fault, FaultKind, Retirement, World};
 use serde_json::Value;
 
 use super::{SMALL, outcomes};
-use crate::pump::{Disturb, KillAt, Pump};
+use crate::kill_at::KillAt;
+use crate::pump::{Disturb, Pump};
 
 async fn start() -> anyhow::Result<(Pump, Value, Value)> {
     start_over(Pump::start(World::parse(SMALL)?).await?)
