@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,10 +70,15 @@ pub(super) fn ageing(rows: &[Item], inputs: &Inputs<'_>) -> Option<AgeingRows> {
     let acted = rows.iter().filter(|item| item.outcome == Outcome::AgesOut);
     let rows: u64 = acted.map(|item| item.rows.unwrap_or(0)).sum();
     let from = inputs.last_row.unwrap_or(inputs.concluded_at);
-    let gone_by = from.checked_add(ANALYTICS).unwrap_or(Timestamp::MAX);
     (rows > 0).then(|| AgeingRows {
         rows,
-        gone_by: gone_by.to_zoned(TimeZone::UTC).date(),
+        gone_by: gone_by(from),
         from_last_row: inputs.last_row.is_some(),
     })
+}
+
+/// The day by whose end App Center keeps no log row of a time or before.
+pub(super) fn gone_by(from: Timestamp) -> Date {
+    let end = from.checked_add(ANALYTICS).unwrap_or(Timestamp::MAX);
+    end.to_zoned(TimeZone::UTC).date()
 }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::compose::Inputs;
+use super::copies::gone_by;
 use super::item::{Item, Outcome};
 use super::text::{many, scrub};
-use crate::domain::Kind;
 use crate::domain::plan::{Coverage, Gap, Unreadable};
+use crate::domain::{Include, Kind};
 use crate::workflow::record::Status;
 
 /// Different reasons that are told apart for one code; the rest are told together.
@@ -274,6 +275,11 @@ fn by_reason<'a>(reasons: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64
     counts
 }
 
+/// Whether the archive has nothing of an app.
+fn holds_nothing(coverage: &Coverage) -> bool {
+    coverage.blobs.values().sum::<u64>() == 0
+}
+
 fn of_coverage(app: &str, coverage: &Coverage) -> Vec<Exception> {
     let parts = |code: Code, what: &str, parts: &[Unreadable]| -> Vec<Exception> {
         let row = |(reason, n): (String, u64)| {
@@ -293,7 +299,7 @@ fn of_coverage(app: &str, coverage: &Coverage) -> Vec<Exception> {
         "not searched as a whole",
         &coverage.not_searched,
     ));
-    if coverage.blobs.values().sum::<u64>() == 0 {
+    if holds_nothing(coverage) {
         all.push(exception(
             Code::NothingSearched,
             Some(app),
@@ -355,6 +361,18 @@ fn of_erasure(report: &Report) -> Vec<Exception> {
                 ),
             ));
         }
+    }
+    let is_asked = report.kind == Kind::Delete && report.include.contains(&Include::Analytics);
+    if is_asked && report.status != Status::Rejected {
+        let unsearched = report.searched.iter();
+        let unsearched = unsearched.filter(|(_, coverage)| holds_nothing(coverage));
+        all.extend(unsearched.map(|(app, _)| {
+            let text = format!(
+                "the person's log rows, if App Center holds any, could not be looked for and cannot be deleted by API; App Center drops them by the end of {}",
+                gone_by(report.concluded_at)
+            );
+            exception(Code::LogRowsAgeOut, Some(app), 1, text)
+        }));
     }
     let records: u64 = report.residual_copies.iter().map(|it| it.records).sum();
     let blobs: u64 = report.residual_copies.iter().map(|it| it.blobs).sum();

@@ -48,9 +48,12 @@ pub struct AppSetup {
     /// Configuration that we created, so that it is not created twice.
     #[serde(default)]
     pub created: Option<String>,
-    /// A creation was tried; whether it took effect is not known until the list says so.
-    #[serde(default)]
-    pub create_attempted: bool,
+    /// One that is being created; whether it took effect, the list says when the answer is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub making: Option<Making>,
+    /// What a change that is under way adds to an export, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
     /// It was disabled and is enabled again: what happened in between is still to be written by another one.
     #[serde(default)]
     pub misses_backfill: bool,
@@ -78,6 +81,15 @@ pub struct AppSetup {
     /// What keeps the answer from being whole.
     #[serde(default)]
     pub exceptions: Vec<String>,
+}
+
+/// An export configuration that is being created.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Making {
+    /// Those that were there before.
+    pub known: BTreeSet<String>,
+    /// What is said once it is there.
+    pub notes: Vec<String>,
 }
 
 /// A storage account as an export configuration names it.

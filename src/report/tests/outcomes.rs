@@ -230,6 +230,28 @@ fn nothing_done_is_a_failure() {
 }
 
 #[test]
+fn log_rows_that_could_not_be_looked_for_age_out_all_the_same() {
+    let mut case = erased();
+    cover(&mut case, |it| it.blobs.clear());
+    if let Some(plan) = &mut case.plan {
+        plan.rows.clear();
+    }
+    let report = case.report();
+    let told = report.exceptions.iter();
+    let mut told = told.filter(|it| it.code == Code::LogRowsAgeOut);
+    let told = told.next().expect("it is told");
+    // 28 days after the conclusion.
+    assert!(
+        told.text.ends_with("by the end of 2026-12-19"),
+        "{}",
+        told.text
+    );
+    let mut case = exported();
+    cover(&mut case, |it| it.blobs.clear());
+    assert!(!codes(&case.report()).contains(&Code::LogRowsAgeOut));
+}
+
+#[test]
 fn an_export_with_nothing_left_out_is_complete() {
     let mut case = exported();
     let report = case.report();

@@ -54,6 +54,9 @@ pub(super) fn around(
     };
     let mut stop = first + reach;
     let mut has_bytes = false;
+    // Of the escapes by backslash: whether one stands for something that a word may hold, and how many backslashes they have.
+    let mut is_of_word = false;
+    let mut backslashes = None;
     while at < stop.min(view.len()) {
         let byte = view.get(at).copied()?;
         let mut length = 0;
@@ -61,6 +64,16 @@ pub(super) fn around(
             let rest = view.get(at..)?.iter();
             let run = rest.take_while(|byte| **byte == b'\\').count();
             if let Some((c, taken)) = character(view, at, run)? {
+                // Where all but one of the backslashes are the text's own, what stands before them is another word.
+                let is_one_word = may_be_of_word(c) && plain.last().is_some_and(may_end_word);
+                if run > 1 && is_one_word {
+                    return None;
+                }
+                // Where they differ, one layer of them may be taken off without the other.
+                if backslashes.replace(run).is_some_and(|other| other != run) {
+                    return None;
+                }
+                is_of_word |= may_be_of_word(c);
                 decoded.kinds.hex = true;
                 push(plain, c)?;
                 length = taken;
@@ -102,7 +115,20 @@ pub(super) fn around(
         plain.extend(view.get(at));
         at += 1;
     }
+    // The exact search takes off each kind by itself, too: then the others stay as they are.
+    if is_of_word && (decoded.kinds.percent || decoded.kinds.entity) {
+        return None;
+    }
     (!has_bytes || std::str::from_utf8(plain).is_ok()).then_some(decoded)
+}
+
+/// Whether a character may stand in an identifier, or begin or end one.
+fn may_be_of_word(c: char) -> bool {
+    !c.is_ascii() || c.is_ascii_alphanumeric() || "._-+/".contains(c)
+}
+
+fn may_end_word(byte: &u8) -> bool {
+    !byte.is_ascii() || may_be_of_word(char::from(*byte))
 }
 
 /// The character of `\uXXXX` or `\xXX` after a run of backslashes; `None` outside when the run may be read in several ways.
@@ -146,7 +172,12 @@ mod tests {
     fn neighbourhoods() {
         for (text, expected) in [
             (r"ab\u0041cd", Some("abAcd")),
-            (r"ab\\u0041cd", Some("abAcd")),
+            (r"ab\\u0041cd", None),
+            (r"ab \\u0041cd", Some("ab Acd")),
+            (r"ab\\u0020cd", Some("ab cd")),
+            (r"\u0041 \\u0041", None),
+            (r"a\u0041%20", None),
+            (r"a\u0026%20", Some("a& ")),
             (r"ab\\\u0041cd", None),
             (r"\ud83d\ude00!", Some("😀!")),
             (r"\\ud83d\\ude00!", Some("😀!")),

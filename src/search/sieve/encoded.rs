@@ -70,15 +70,12 @@ impl Pass<'_, '_> {
         Some(starts)
     }
 
-    /// Whether the byte is a slash behind backslashes, with a digit of base64 before them and something that may be one after it.
+    /// Whether the byte is a slash behind backslashes, with a digit of base64 before them: it may be the last one.
     #[cold]
     fn joins_digits(&self, slash: usize) -> bool {
         let before = self.view.get(..slash).unwrap_or_default().iter().rev();
         let digit = before.copied().find(|byte| *byte != b'\\');
-        let next = self.view.get(slash + 1).copied();
-        self.view.get(slash) == Some(&b'/')
-            && digit.is_some_and(|digit| value(digit) != NONE)
-            && next.is_some_and(|next| next == b'\\' || value(next) != NONE)
+        self.view.get(slash) == Some(&b'/') && digit.is_some_and(|digit| value(digit) != NONE)
     }
 
     /// Looks at the text around an escape as it is without.

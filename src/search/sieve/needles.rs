@@ -95,7 +95,8 @@ impl Builder {
         let longest = longest.unwrap_or(0);
         let reach = [
             MIN_REACH,
-            MAX_TOKEN,
+            // With the backslash and the letter of an escape before it.
+            MAX_TOKEN + 2,
             addresses.reach(),
             terms.reach(),
             longest,
@@ -176,9 +177,10 @@ impl Builder {
         self.note(&folded);
         let words: Vec<&str> = folded.split_whitespace().collect();
         let term = words.join(" ");
-        // What JSON may escape inside of it is left out by the choice of its piece; without a piece it must not be there.
-        if term.is_ascii() && !term.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
-            return self.bytes(words.first().copied().unwrap_or_default());
+        // Signs have other spellings than letters have, and any escape: nothing tells where they are not.
+        if !term.contains(char::is_alphanumeric) {
+            self.is_anything = true;
+            return;
         }
         self.terms.push(term);
     }

@@ -68,12 +68,13 @@ fn beginning(folded: &str) -> Vec<char> {
     let chars: Vec<char> = rest.chars().take(MAX_CHARS + 2).collect();
     let mut kept = chars.clone();
     kept.truncate(MAX_CHARS);
-    // A letter whose marks are not all there is left out, unless it is the first one.
+    // A letter whose marks are not all there is left out, unless it is the first one. An iota may be a mark below the letter:
+    // folding makes a letter of it.
     for at in 0..chars.len() {
         let marks = chars
             .iter()
             .skip(at + 1)
-            .take_while(|c| is_mark(**c))
+            .take_while(|c| is_mark(**c) || **c == 'ι')
             .count();
         let is_base = chars.get(at).is_some_and(|c| !is_mark(*c));
         if is_base && (marks > 1 || at + marks >= MAX_CHARS) {

@@ -263,7 +263,10 @@ impl Piece {
         };
         match self.before {
             Before::Word => !is_word(previous) || back(2) == Some(b'\\'),
-            Before::Ascii(c) => previous.eq_ignore_ascii_case(&c) || !previous.is_ascii(),
+            // An escape stands for a character that its letter does not tell.
+            Before::Ascii(c) => {
+                previous.eq_ignore_ascii_case(&c) || !previous.is_ascii() || back(2) == Some(b'\\')
+            }
             Before::Other => !previous.is_ascii(),
         }
     }

@@ -214,6 +214,61 @@ pub(super) fn identifier() -> impl Strategy<Value = (Identifiers, String)> {
     prop_oneof![3 => user_id, 2 => email, 3 => term, 1 => literal, 1 => uuid, 1 => path]
 }
 
+/// Records that the exact search finds somebody in and that an earlier first pass passed over.
+#[test]
+fn what_was_once_passed_over() {
+    let user = |id: &str| Identifiers {
+        user_ids: vec![id.to_owned()],
+        ..Identifiers::default()
+    };
+    let term = |term: &str| Identifiers {
+        terms: vec![term.to_owned()],
+        ..Identifiers::default()
+    };
+    let email = Identifiers {
+        emails: vec!["ana@x.io".to_owned()],
+        ..Identifiers::default()
+    };
+    let install = Identifiers {
+        install_ids: ana().install_ids,
+        ..Identifiers::default()
+    };
+    let long = "a".repeat(63);
+    let cases = [
+        (&email, r#"{"a":"aGkgYW5hQHguaW8\/"}"#.to_owned()),
+        (&email, r#"{"a":"aGkgYW5hQHguaW8\\/"}"#.to_owned()),
+        (&email, r#"{"a":"aGkgYW5hQHguaW8\/=="}"#.to_owned()),
+        (&user("Abcd"), r"C:\q \u0020 x\\u0041bcd".to_owned()),
+        (
+            &install,
+            r#"{"a":"C:\\logs\\ue589a371-ea0c%2d4479-9a7b-9f834adec040"}"#.to_owned(),
+        ),
+        (
+            &install,
+            r"\\xe589a3\u00371ea0c44799a7b9f83\u0034adec040".to_owned(),
+        ),
+        (
+            &user(&format!("{long}-bcd")),
+            format!(r#"{{"a":"\n{long}%2Dbcd"}}"#),
+        ),
+        (&term("ab\u{8}cdef"), r#"{"a":"ab\bcdef"}"#.to_owned()),
+        (&term(";;;;"), "a \u{37e}\u{37e}\u{37e}\u{37e} b".to_owned()),
+        (
+            &term("````"),
+            "a \u{1fef}\u{1fef}\u{1fef}\u{1fef} b".to_owned(),
+        ),
+        (
+            &term("\u{1fb3}\u{323}bcd"),
+            "a \u{1fb3}\u{323}bcd e".to_owned(),
+        ),
+    ];
+    for (person, record) in cases {
+        let searcher = Searcher::new(std::slice::from_ref(person)).expect("good identifiers");
+        let found = check(&searcher, record.as_bytes()).expect("it is looked at closer");
+        assert!(found, "{record}");
+    }
+}
+
 pub(super) fn respell(text: &str, how: u8) -> String {
     match how {
         1 => text.to_uppercase(),

@@ -6,7 +6,7 @@ use super::choice::{beside, is_ours, state};
 use super::{done, note};
 use crate::appcenter::{Client, Error, ExportConfiguration, ExportTarget};
 use crate::domain::AppRef;
-use crate::stages::setup::{AppSetup, remember};
+use crate::stages::setup::{AppSetup, Making, remember};
 use crate::stages::{Context, Outcome, StageError, not_known};
 use crate::work::Slice;
 
@@ -25,42 +25,46 @@ pub(super) enum Why {
     LeavesOut(Vec<&'static str>),
 }
 
+/// Makes an export. The list was read just now: one that is there already is not made again.
 pub(super) async fn create(
     cx: Context<'_>,
     (client, app): (&Client, &AppRef),
     slice: &mut Slice,
     setup: &mut AppSetup,
-    target: &ExportTarget,
+    (target, listed): (&ExportTarget, &[ExportConfiguration]),
     why: Why,
 ) -> Result<Outcome, StageError> {
-    // The list was read just now, so a creation whose answer was lost shows in it and is not repeated.
-    setup.create_attempted = true;
+    let mut notes = Vec::new();
+    if let Why::LeavesOut(missing) = &why {
+        notes.push(format!(
+            "the export leaves out {} and does not write where the settings say, so it was not changed",
+            missing.join(", ")
+        ));
+    }
+    notes.push("an export configuration was created".to_owned());
+    // Stored first: where the answer is lost, the next list tells that it took effect.
+    let known = listed.iter().map(|it| it.id.as_str().to_owned()).collect();
+    setup.making = Some(Making { known, notes });
     slice.set_body(setup)?;
     cx.app.store.save_slice(slice).await?;
     match client.create_export_configuration(app, target).await {
         Ok(created) => {
-            setup.misses_backfill = false;
-            setup.created = Some(created.id.as_str().to_owned());
+            made(setup, created.id.as_str());
             if setup.export.is_none() {
                 setup.export = Some(state(&created));
             }
-            if let Why::LeavesOut(missing) = why {
-                let missing = missing.join(", ");
-                note(
-                    &mut setup.notes,
-                    format!(
-                        "the export leaves out {missing} and does not write where the settings say, so it was not changed"
-                    ),
-                );
-            }
-            note(&mut setup.notes, "an export configuration was created");
             Ok(pending(cx, setup))
         }
         Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
+            setup.making = None;
             setup.misses_backfill = false;
             let text = match why {
-                Why::None => format!("an export could not be created: {error}"),
+                Why::None => {
+                    let text = format!("an export could not be created: {error}");
+                    setup.shortfall = Some(text.clone());
+                    text
+                }
                 Why::Disabled => {
                     // What it did not write is missing for later requests, too.
                     let now = cx.now();
@@ -83,6 +87,24 @@ pub(super) async fn create(
             Ok(done())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Notes that an export was made.
+fn made(setup: &mut AppSetup, id: &str) {
+    setup.misses_backfill = false;
+    setup.created = Some(id.to_owned());
+    for text in setup.making.take().unwrap_or_default().notes {
+        note(&mut setup.notes, text);
+    }
+}
+
+/// Looks whether a creation took effect whose answer is not known.
+pub(super) fn look_for_made(setup: &mut AppSetup, listed: &[ExportConfiguration]) {
+    let Some(making) = &setup.making else { return };
+    let mut new = listed.iter().map(|it| it.id.as_str());
+    if let Some(id) = new.find(|id| !making.known.contains(*id)) {
+        made(setup, id);
     }
 }
 
@@ -121,6 +143,7 @@ pub(super) async fn complete(
 ) -> Result<Outcome, StageError> {
     let left_out = best.missing_entities();
     if left_out.is_empty() {
+        changed(setup);
         return Ok(done());
     }
     let missing = left_out.join(", ");
@@ -139,7 +162,8 @@ pub(super) async fn complete(
             return Ok(pending(cx, setup));
         }
         let why = Why::LeavesOut(left_out);
-        return create(cx, (client, app), slice, setup, target, why).await;
+        let of = (target, listed);
+        return create(cx, (client, app), slice, setup, of, why).await;
     }
     let change = ExportTarget {
         // Keep its folders as they are: a changed path applies to later data only.
@@ -153,22 +177,37 @@ pub(super) async fn complete(
         let known = remember(cx, app, |it| it.completed_at = Some(now)).await?;
         setup.completed_at = known.completed_at;
     }
+    setup.changing = Some(missing.clone());
+    slice.set_body(setup)?;
+    cx.app.store.save_slice(slice).await?;
     match client
         .update_export_configuration(app, &best.id, &change)
         .await
     {
-        Ok(_changed) => {
-            note(
-                &mut setup.notes,
-                format!(
-                    "the export left out {missing}; it has been changed to write them from now on"
-                ),
-            );
-            Ok(done())
-        }
+        // What the answer says is what was asked for; what is in force is looked up.
+        Ok(_answer) => match client.export_configuration(app, &best.id).await {
+            Ok(now) => {
+                let still = now.missing_entities();
+                if still.is_empty() {
+                    changed(setup);
+                } else {
+                    setup.changing = None;
+                    setup.shortfall = shortfall(&still);
+                    let still = still.join(", ");
+                    note(
+                        &mut setup.exceptions,
+                        format!("the export was changed and leaves out {still} all the same"),
+                    );
+                }
+                Ok(done())
+            }
+            Err(Error::NotFound(_)) => Err(not_known(client, app).await),
+            Err(error) => Err(error.into()),
+        },
         // It was listed just now.
         Err(Error::NotFound(_)) => Err(not_known(client, app).await),
         Err(error @ Error::Rejected { .. }) => {
+            setup.changing = None;
             setup.shortfall = shortfall(&left_out);
             note(
                 &mut setup.exceptions,
@@ -177,5 +216,15 @@ pub(super) async fn complete(
             Ok(done())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Notes a change that took effect.
+fn changed(setup: &mut AppSetup) {
+    if let Some(missing) = setup.changing.take() {
+        note(
+            &mut setup.notes,
+            format!("the export left out {missing}; it has been changed to write them from now on"),
+        );
     }
 }

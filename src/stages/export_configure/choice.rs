@@ -63,7 +63,7 @@ pub(super) fn best<'a>(
     };
     listed
         .iter()
-        .filter(|it| !matches!(it.export_type, Some(ExportType::AppInsights)))
+        .filter(|it| !is_insights(it))
         .filter(|it| !matches!(it.state, Some(State::Deleted)))
         // One whose target is wrong does not stand in the way of a new one.
         .filter(|it| target.is_none() || !matches!(it.state, Some(State::Invalid)))
@@ -80,10 +80,21 @@ pub(super) fn beside<'a>(
     other: &ExportConfiguration,
 ) -> Option<&'a ExportConfiguration> {
     listed.iter().find(|it| {
-        let is_export = !matches!(it.export_type, Some(ExportType::AppInsights));
         let writes = matches!(it.state, Some(State::Pending | State::Enabled));
-        is_export && writes && it.id != other.id
+        !is_insights(it) && writes && it.id != other.id
     })
+}
+
+/// Whether a configuration sends events to Application Insights: there is nothing of it to search.
+pub(super) fn is_insights(configuration: &ExportConfiguration) -> bool {
+    matches!(configuration.export_type, Some(ExportType::AppInsights))
+}
+
+/// Whether another one to Blob Storage is disabled: it wrote until then, and has written nothing since.
+pub(super) fn others_disabled(listed: &[ExportConfiguration], best: &ExportConfiguration) -> bool {
+    listed
+        .iter()
+        .any(|it| !is_insights(it) && it.id != best.id && it.state == Some(State::Disabled))
 }
 
 /// What is kept of a configuration.

@@ -7,8 +7,8 @@ mod accounts;
 mod change;
 mod choice;
 
-use self::change::{Why, complete, create, pending};
-use self::choice::{beside, best, is_new, state, target};
+use self::change::{Why, complete, create, look_for_made, pending};
+use self::choice::{beside, best, is_insights, is_new, others_disabled, state, target};
 use super::setup::{AppSetup, Path, Remembered, recall, remember};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
 use crate::appcenter::{Client, Error, ExportState as State};
@@ -19,6 +19,9 @@ use crate::workflow::Record;
 
 /// What is said of an export that is enabled again.
 const ENABLED: &str = "the export configuration was disabled and has been enabled";
+
+/// What is not asked of a service that is retired.
+const NOT_ASKED: &str = "It was not asked for newer crashes, errors and logs, nor for reports that the archive does not name, and nothing can be blocked or deleted there";
 
 /// One slice an app.
 pub(super) fn cut(record: &Record) -> Result<CutOutcome, StageError> {
@@ -77,7 +80,7 @@ async fn ask(
     if cx.app.config.app_center.retired {
         note(
             &mut setup.exceptions,
-            "App Center is set as retired: it was not asked",
+            format!("App Center is set as retired. {NOT_ASKED}"),
         );
         note_unknown(setup);
         return Ok(done());
@@ -105,9 +108,7 @@ fn retire(setup: &mut AppSetup, evidence: &str) {
     setup.is_retired = true;
     note(
         &mut setup.exceptions,
-        format!(
-            "App Center counts as retired: {evidence}. It was not asked for newer crashes, errors and logs, nor for reports that the archive does not name, and nothing can be blocked or deleted there"
-        ),
+        format!("App Center counts as retired: {evidence}. {NOT_ASKED}"),
     );
     note_unknown(setup);
 }
@@ -179,20 +180,32 @@ async fn set_up(
         }
         Err(error) => return Err(error.into()),
     };
+    look_for_made(setup, &listed);
     let target = target(&cx.app.config.app_center.export)?;
     let best = best(&listed, target.as_ref());
     setup.writers = accounts::writers(&listed, best);
     let Some(best) = best else {
         let Some(target) = target else {
+            if listed.iter().any(is_insights) {
+                let shortfall = "its export goes to Application Insights only";
+                setup.shortfall = Some(shortfall.to_owned());
+            }
             note(
                 &mut setup.exceptions,
                 "the app has no export to Blob Storage, and EXPORT_TYPE is `none`: of log rows, only what the archive holds already was searched",
             );
             return Ok(done());
         };
-        return create(cx, (client, app), slice, setup, &target, Why::None).await;
+        let of = (&target, listed.as_slice());
+        return create(cx, (client, app), slice, setup, of, Why::None).await;
     };
     setup.export = Some(state(best));
+    if others_disabled(&listed, best) {
+        note(
+            &mut setup.notes,
+            "another export configuration of the app is disabled, and was left so",
+        );
+    }
     // What a new one backfills is there only after it has run.
     let made = setup.created.as_deref();
     if let Some(made) = listed.iter().find(|it| Some(it.id.as_str()) == made) {
@@ -220,7 +233,8 @@ async fn set_up(
                 setup.created = Some(beside.id.as_str().to_owned());
                 return Ok(pending(cx, setup));
             }
-            create(cx, (client, app), slice, setup, &target, Why::Disabled).await
+            let of = (&target, listed.as_slice());
+            create(cx, (client, app), slice, setup, of, Why::Disabled).await
         }
         (Some(State::Enabled), target) => {
             let of = (best, listed.as_slice());
@@ -246,7 +260,8 @@ async fn set_up(
                 }
                 Err(error) => return Err(error.into()),
             }
-            create(cx, (client, app), slice, setup, &target, Why::Disabled).await
+            let of = (&target, listed.as_slice());
+            create(cx, (client, app), slice, setup, of, Why::Disabled).await
         }
         _ => {
             if best.state == Some(State::Disabled) {
