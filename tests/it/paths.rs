@@ -327,7 +327,7 @@ async fn ninety_days_take_the_api_path_and_say_how_far_the_list_reaches() -> any
     let says = |texts: &[String]| {
         texts
             .iter()
-            .any(|it| it.contains("the app retains 90 days"))
+            .any(|it| it.contains("the oldest report that App Center lists is of"))
     };
     assert!(says(&coverage.notes), "{coverage:#?}");
     assert!(

@@ -14,7 +14,7 @@ impl Splitter {
         emit: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let overlap = (self.max / 4).min(MAX_OVERLAP);
-        let cut = window_cut(&self.held, overlap);
+        let cut = group_start(&self.held, window_cut(&self.held, overlap));
         // Beyond the last blank a word may be cut in two; the next window has it whole.
         let end = self
             .held
@@ -41,6 +41,33 @@ fn window_cut(held: &[u8], overlap: usize) -> usize {
     half.iter()
         .position(|byte| is_blank(*byte))
         .map_or(from, |at| from + at + 1)
+}
+
+/// Moves a cut within a run of base64 back to where a group of four digits begins: only from there the rest reads as in the
+/// whole. A run that goes back to the beginning of what is held was cut at a group before.
+fn group_start(held: &[u8], cut: usize) -> usize {
+    let digits = || {
+        let before = held.get(..cut).unwrap_or_default();
+        let mut at = before.len();
+        std::iter::from_fn(move || {
+            loop {
+                at = at.checked_sub(1)?;
+                let is_escaped = at > 0 && before.get(at - 1) == Some(&b'\\');
+                match before.get(at)? {
+                    // A line break of base64 in JSON, and the backslash of a slash, are no digits.
+                    b'n' | b'r' | b't' if is_escaped => at -= 1,
+                    b'\\' => {}
+                    b'+' | b'/' | b'-' | b'_' => return Some(at),
+                    digit if digit.is_ascii_alphanumeric() => return Some(at),
+                    _ => return None,
+                }
+            }
+        })
+    };
+    match digits().count() % 4 {
+        0 => cut,
+        behind => digits().nth(behind - 1).unwrap_or(cut),
+    }
 }
 
 /// Whether the position lies inside of a string.

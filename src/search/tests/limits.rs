@@ -138,6 +138,38 @@ fn oversized_records() {
     }
 }
 
+/// Base64 that is longer than a window, and has no line break at which the next one could begin.
+#[test]
+fn base64_over_windows() {
+    use base64::prelude::*;
+    let options = Options {
+        max_record: 1_000,
+        ..Options::default()
+    };
+    for before in [100, 800, 2_000, 5_000] {
+        let text = format!(
+            "{}ana@example.com{}",
+            "lorem ".repeat(before / 6),
+            " x".repeat(900)
+        );
+        let run = BASE64_STANDARD.encode(text);
+        // A slash among the first digits, with the backslash that some writers put before it.
+        let slashed = run.replacen('c', r"\/", 1);
+        for shift in 0..4 {
+            let beginning = "y".repeat(shift);
+            for blob in [
+                format!(r#"{{"a":"{beginning}","b":"{run}"}}"#),
+                format!(r#"{{"a":"{beginning}","b":"{slashed}"}}"#),
+                format!("{beginning}: {run}"),
+            ] {
+                let (found, summary) = search_with(&searcher(), blob.as_bytes(), options);
+                assert_eq!(summary.oversized_records, 1, "{before} {shift}");
+                assert_eq!(found.len(), 1, "{before} {shift} {blob}");
+            }
+        }
+    }
+}
+
 #[test]
 fn records_up_to_the_limit_are_whole() {
     let options = Options {

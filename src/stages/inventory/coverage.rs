@@ -47,14 +47,19 @@ pub fn add(
         });
         let setup = setups.iter().find(|setup| setup.app.as_ref() == Some(app));
         let days = setup.and_then(|setup| setup.retention_days);
-        let (true, Some(oldest), Some(days)) = (inventory.by_api, oldest, days) else {
+        let (true, Some(days)) = (inventory.by_api, days) else {
+            continue;
+        };
+        let Some(oldest) = oldest else {
+            let text = "App Center lists no report of this app at all";
+            coverage.notes.push(text.to_owned());
             continue;
         };
         let from = utc_day(now).saturating_sub(i64::from(days).days());
         if oldest <= from.saturating_add(1.days()) {
             continue;
         }
-        match evidence(summary, oldest, coverage.first_day, utc_day(now), days) {
+        match evidence(summary, (from, oldest), utc_day(now), days) {
             Some(evidence) => coverage.gaps.push(Gap {
                 from,
                 to: oldest.yesterday().unwrap_or(oldest),
@@ -124,19 +129,16 @@ pub async fn add_fetched(
 /// What shows that there were reports before the oldest one that is listed.
 fn evidence(
     summary: &Summary,
-    oldest: Date,
-    archive_from: Option<Date>,
+    (from, oldest): (Date, Date),
     today: Date,
     days: u32,
 ) -> Option<String> {
+    // What was made before that time is retained no more, and says nothing of it.
     let first = summary.first_occurrence.map(utc_day);
-    if let Some(first) = first.filter(|first| *first < oldest) {
+    if let Some(first) = first.filter(|first| (from..oldest).contains(first)) {
         return Some(format!(
             "a group says that its first one was made on {first}"
         ));
-    }
-    if let Some(from) = archive_from.filter(|from| *from < oldest) {
-        return Some(format!("the archive has data of {from}"));
     }
     let age = (today - oldest).get_days();
     (REACH.contains(&age) && days > 29)
@@ -152,12 +154,7 @@ mod tests {
     use super::*;
     use crate::domain::AppRef;
 
-    fn check(
-        days: u32,
-        oldest: &str,
-        first: Option<&str>,
-        archive: Option<&str>,
-    ) -> (usize, usize) {
+    fn check(days: u32, oldest: Option<&str>, first: Option<&str>) -> (usize, usize) {
         let app = AppRef::new("contoso", "shop").expect("valid");
         let day = |text: &str| format!("{text}T10:00:00Z").parse().expect("a time");
         let setup = AppSetup {
@@ -169,17 +166,13 @@ mod tests {
             app: Some(app.clone()),
             by_api: true,
             summary: Summary {
-                oldest: Some(day(oldest)),
+                oldest: oldest.map(day),
                 first_occurrence: first.map(day),
                 ..Summary::default()
             },
             ..Inventory::default()
         };
-        let coverage = Coverage {
-            first_day: archive.map(|text| text.parse().expect("a day")),
-            ..Coverage::default()
-        };
-        let mut all = BTreeMap::from([(app.to_string(), coverage)]);
+        let mut all = BTreeMap::from([(app.to_string(), Coverage::default())]);
         add(&mut all, &[setup], &[inventory], day("2026-11-20"));
         let coverage = &all["contoso/shop"];
         (coverage.gaps.len(), coverage.notes.len())
@@ -187,13 +180,16 @@ mod tests {
 
     #[test]
     fn a_shortfall_is_a_gap_where_something_shows_that_there_was_more() {
+        let day = Some;
         // The API reaches 28 days, the setting says 90.
-        assert_eq!(check(90, "2026-10-24", None, None), (1, 0));
-        assert_eq!(check(90, "2026-11-10", Some("2026-09-01"), None), (1, 0));
-        assert_eq!(check(90, "2026-11-10", None, Some("2026-09-01")), (1, 0));
-        // Nothing says that this app had reports before.
-        assert_eq!(check(90, "2026-11-10", Some("2026-11-10"), None), (0, 1));
-        assert_eq!(check(28, "2026-10-24", None, None), (0, 0));
-        assert_eq!(check(90, "2026-08-22", None, None), (0, 0));
+        assert_eq!(check(90, day("2026-10-24"), None), (1, 0));
+        assert_eq!(check(90, day("2026-11-10"), day("2026-09-01")), (1, 0));
+        // Nothing says that this app had reports before, of those that are retained.
+        assert_eq!(check(90, day("2026-11-10"), day("2026-11-10")), (0, 1));
+        assert_eq!(check(90, day("2026-11-10"), day("2026-08-01")), (0, 1));
+        assert_eq!(check(28, day("2026-10-24"), None), (0, 0));
+        assert_eq!(check(90, day("2026-08-22"), None), (0, 0));
+        // Nothing is listed.
+        assert_eq!(check(90, None, None), (0, 1));
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct End {
     pub(crate) package: BTreeMap<String, String>,
     /// Export configurations made or changed: operation and app, in order of these.
     pub(crate) configured: Vec<String>,
+    /// What the report says of that.
+    pub(crate) told: BTreeSet<String>,
 }
 
 /// Reads what a run came to.
@@ -63,7 +65,26 @@ pub(crate) async fn end(pump: &Pump, record: &Record) -> anyhow::Result<End> {
         outcomes: outcomes(&report),
         package: package(pump, record).await?,
         configured,
+        told: told(&report),
     })
+}
+
+/// What a report says that was made or changed at App Center, by app.
+fn told(report: &Value) -> BTreeSet<String> {
+    let apps = report["searched"].as_object().into_iter().flatten();
+    let notes = apps.flat_map(|(app, coverage)| {
+        let notes = coverage["notes"].as_array().into_iter().flatten();
+        notes.filter_map(move |note| Some((app, note.as_str()?)))
+    });
+    let is_change = |note: &str| {
+        note.ends_with("configuration was created")
+            || note.ends_with("to write them from now on")
+            || note.ends_with("has been enabled")
+    };
+    notes
+        .filter(|(_, note)| is_change(note))
+        .map(|(app, note)| format!("{app}: {note}"))
+        .collect()
 }
 
 async fn package(pump: &Pump, record: &Record) -> anyhow::Result<BTreeMap<String, String>> {
@@ -358,6 +379,7 @@ fn difference(end: &End, undisturbed: &End) -> String {
             ("outcomes", only(&end.outcomes, &other.outcomes)),
             ("package", only(&end.package, &other.package)),
             ("configured", format!("{:?}", end.configured)),
+            ("told", format!("{:?}", end.told)),
         ]
     };
     let (is, was) = (all(end, undisturbed), all(undisturbed, end));
