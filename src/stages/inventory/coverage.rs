@@ -59,7 +59,7 @@ pub fn add(
         if oldest <= from.saturating_add(1.days()) {
             continue;
         }
-        match evidence(summary, (from, oldest), utc_day(now), days) {
+        match evidence(summary, coverage, (from, oldest), utc_day(now), days) {
             Some(evidence) => coverage.gaps.push(Gap {
                 from,
                 to: oldest.yesterday().unwrap_or(oldest),
@@ -129,6 +129,7 @@ pub async fn add_fetched(
 /// What shows that there were reports before the oldest one that is listed.
 fn evidence(
     summary: &Summary,
+    coverage: &Coverage,
     (from, oldest): (Date, Date),
     today: Date,
     days: u32,
@@ -139,6 +140,14 @@ fn evidence(
         return Some(format!(
             "a group says that its first one was made on {first}"
         ));
+    }
+    // What the archive has of those days is searched there; where it has a hole, the API has not filled it.
+    let is_hole = |gap: &Gap| gap.from < oldest && gap.to >= from;
+    let archive_from = coverage.first_day.filter(|first| *first < oldest);
+    if let Some(first) = archive_from
+        && coverage.gaps.iter().any(is_hole)
+    {
+        return Some(format!("the archive has data of {first}"));
     }
     let age = (today - oldest).get_days();
     (REACH.contains(&age) && days > 29)
@@ -155,6 +164,17 @@ mod tests {
     use crate::domain::AppRef;
 
     fn check(days: u32, oldest: Option<&str>, first: Option<&str>) -> (usize, usize) {
+        check_with(days, oldest, first, Coverage::default())
+    }
+
+    /// How many more gaps and notes there are of an app whose archive is covered like this.
+    fn check_with(
+        days: u32,
+        oldest: Option<&str>,
+        first: Option<&str>,
+        coverage: Coverage,
+    ) -> (usize, usize) {
+        let before = coverage.gaps.len();
         let app = AppRef::new("contoso", "shop").expect("valid");
         let day = |text: &str| format!("{text}T10:00:00Z").parse().expect("a time");
         let setup = AppSetup {
@@ -172,10 +192,10 @@ mod tests {
             },
             ..Inventory::default()
         };
-        let mut all = BTreeMap::from([(app.to_string(), Coverage::default())]);
+        let mut all = BTreeMap::from([(app.to_string(), coverage)]);
         add(&mut all, &[setup], &[inventory], day("2026-11-20"));
         let coverage = &all["contoso/shop"];
-        (coverage.gaps.len(), coverage.notes.len())
+        (coverage.gaps.len() - before, coverage.notes.len())
     }
 
     #[test]
@@ -189,6 +209,24 @@ mod tests {
         assert_eq!(check(90, day("2026-11-10"), day("2026-08-01")), (0, 1));
         assert_eq!(check(28, day("2026-10-24"), None), (0, 0));
         assert_eq!(check(90, day("2026-08-22"), None), (0, 0));
+        // An archive that has those days is no evidence, one with a hole among them is.
+        let mut archive = Coverage {
+            first_day: Some("2025-01-01".parse().expect("a day")),
+            ..Coverage::default()
+        };
+        let of = |archive: &Coverage| check_with(90, day("2026-11-10"), None, archive.clone());
+        assert_eq!(of(&archive), (0, 1));
+        for (from, to, expected) in [
+            ("2025-03-01", "2025-03-02", (0, 1)),
+            ("2026-10-01", "2026-10-02", (1, 0)),
+        ] {
+            archive.gaps = vec![Gap {
+                from: from.parse().expect("a day"),
+                to: to.parse().expect("a day"),
+                evidence: String::new(),
+            }];
+            assert_eq!(of(&archive), expected, "{from}");
+        }
         // Nothing is listed.
         assert_eq!(check(90, None, None), (0, 1));
     }
