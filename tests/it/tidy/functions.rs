@@ -237,3 +237,45 @@ fn exceptions_are_explained() {
         .collect();
     assert_eq!(rows, expected, "the table of exceptions in docs/RUNBOOK.md");
 }
+
+/// Values of a document by their place, in dots.
+fn leaves(of: &Value, place: &str, all: &mut Vec<(String, String)>) {
+    match of {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let dot = if place.is_empty() { "" } else { "." };
+                leaves(value, &format!("{place}{dot}{name}"), all);
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                leaves(value, place, all);
+            }
+        }
+        Value::String(text) => all.push((place.to_owned(), text.clone())),
+        other => all.push((place.to_owned(), other.to_string())),
+    }
+}
+
+#[test]
+fn every_value_of_the_host_is_explained() {
+    let host: Value = serde_json::from_str(&read("host.json")).expect("JSON");
+    let mut expected = Vec::new();
+    leaves(&host, "", &mut expected);
+    let page = read("docs/HOST.md");
+    let rows = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| setting"));
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cell = |text: Option<&str>| text.unwrap_or_default().trim().trim_matches('`').to_owned();
+    let explained = rows.map(|row| {
+        let mut cells = row.trim_matches('|').split(" | ");
+        let pair = (cell(cells.next()), cell(cells.next()));
+        assert!(cells.next().is_some_and(|why| why.len() > 10), "{row}");
+        pair
+    });
+    let mut explained: Vec<_> = explained.collect();
+    explained.sort();
+    expected.sort();
+    assert_eq!(explained, expected);
+}
