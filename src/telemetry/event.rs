@@ -1,5 +1,7 @@
 //! Events: what a person may have to do something about.
 
+use std::fmt;
+
 use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::{Key, StringValue, Value};
 
@@ -237,6 +239,18 @@ impl Event<'_> {
             };
             record.add_attribute(Key::from_static_str(key), value);
         }
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    /// As a line: its text, then its attributes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_name, _severity, text) = self.kind();
+        f.write_str(text)?;
+        for (key, value) in self.attributes() {
+            write!(f, ", {} {}", key.trim_start_matches("dsr."), value.as_str())?;
+        }
+        Ok(())
     }
 }
 

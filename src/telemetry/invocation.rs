@@ -16,6 +16,19 @@ use super::values;
 
 /// Links of one span: requests that share a day beyond this number are not told.
 const MAX_LINKS: usize = 64;
+/// Lines that the host logs for one invocation, at most.
+const MAX_LINES: usize = 32;
+/// What those lines tell of the work, in order.
+const TOLD: [&str; 8] = [
+    "dsr.request.id",
+    "dsr.request.run",
+    "dsr.step",
+    "dsr.slice",
+    "dsr.app",
+    "dsr.search.day",
+    "dsr.items.done",
+    "dsr.items.failed",
+];
 
 tokio::task_local! {
     static CURRENT: Arc<Shared>;
@@ -135,6 +148,10 @@ struct State {
     /// What the span has, until it begins.
     attributes: Vec<KeyValue>,
     links: usize,
+    /// Values of [`TOLD`].
+    told: [Option<String>; TOLD.len()],
+    /// What happened, a line each.
+    lines: Vec<String>,
     outcome: Option<Outcome>,
     throttle: Option<Throttle>,
     searched: Searched,
@@ -276,15 +293,42 @@ impl Shared {
 
     fn set(&self, attributes: impl IntoIterator<Item = KeyValue>) {
         let mut state = self.state();
+        let attributes: Vec<KeyValue> = attributes.into_iter().collect();
+        for attribute in &attributes {
+            let place = TOLD.iter().position(|key| *key == attribute.key.as_str());
+            if let Some(told) = place.and_then(|place| state.told.get_mut(place)) {
+                *told = Some(attribute.value.to_string());
+            }
+        }
         match &mut state.span {
             Some(span) => span.set_attributes(attributes),
             None => state.attributes.extend(attributes),
         }
     }
 
+    /// What it came to, and what happened on the way.
+    fn lines(&self) -> Vec<String> {
+        let state = self.state();
+        let outcome = state.outcome.unwrap_or(Outcome::Over).name();
+        let mut line = format!("{}: {outcome}", self.start.function);
+        for (key, value) in TOLD.iter().zip(&state.told) {
+            if let Some(value) = value {
+                let key = key.trim_start_matches("dsr.");
+                line.push_str(&format!(", {key} {value}"));
+            }
+        }
+        std::iter::once(line)
+            .chain(state.lines.iter().cloned())
+            .collect()
+    }
+
     pub(super) fn emit(&self, event: &Event<'_>) {
         let context = self.context();
         self.pipeline.log(event, &context);
+        let mut state = self.state();
+        if state.lines.len() < MAX_LINES {
+            state.lines.push(event.to_string());
+        }
     }
 }
 
@@ -389,6 +433,12 @@ pub fn throttled(seconds: f64) {
             .throttled_time
             .add(seconds.max(0.0), &[reason]);
     });
+}
+
+/// What the host is to log with the invocation, so that the portal shows it there; nothing while telemetry is off.
+#[must_use]
+pub fn lines() -> Vec<String> {
+    here(Shared::lines).unwrap_or_default()
 }
 
 /// Why it fails, for people: told with the answer.

@@ -26,8 +26,8 @@ use url::Url;
 pub use call::Call;
 pub use event::{Event, event};
 pub use invocation::{
-    Invocation, Outcome, Searched, Start, Throttle, Trigger, continue_trace, failed, items, link,
-    outcome, request, searched, step, throttle, throttled, traceparent,
+    Invocation, Outcome, Searched, Start, Throttle, Trigger, continue_trace, failed, items, lines,
+    link, outcome, request, searched, step, throttle, throttled, traceparent,
 };
 use pipeline::Pipeline;
 

@@ -16,6 +16,7 @@ use appcenter_sim::{ExportState, Fault, FaultKind, World};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use jiff::{Span as Length, Timestamp};
 use serde_json::{Value, json};
 use telemetry_sink::{Kind, Received, Sink, Span};
@@ -286,6 +287,18 @@ impl Observed {
         self.post(&format!("/{function}"), &body).await
     }
 
+    /// What the answer to a message has the host log.
+    async fn logs(&self, function: &str, text: &str) -> anyhow::Result<Value> {
+        let body = json!({ "Data": { "message": text }, "Metadata": {} });
+        let request = Request::post(format!("/{function}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))?;
+        let answer = self.router.clone().oneshot(request).await?;
+        let body = answer.into_body().collect().await?.to_bytes();
+        let mut answer: Value = serde_json::from_slice(&body)?;
+        Ok(answer["Logs"].take())
+    }
+
     async fn sweep(&mut self) -> anyhow::Result<()> {
         let status = self
             .post("/sweep", &json!({ "Data": {}, "Metadata": {} }))
@@ -470,6 +483,16 @@ async fn a_slice_that_waits_for_a_person_is_an_alert() -> anyhow::Result<()> {
     });
     let configure = Message::step(&id, 1, Step::Configure, None).text();
     run.deliver("export-configure", &configure).await?;
+    // The slice itself: the host logs with its invocation what it came to, and why.
+    let slice = Message::step(&id, 1, Step::Configure, Some(0)).text();
+    let logs = run.logs("export-configure", &slice).await?;
+    let told = format!(
+        "export-configure: retried, request.id {id}, request.run 1, step configure, slice 0"
+    );
+    assert_eq!(logs[0], told.as_str(), "{logs}");
+    let why = logs[1].as_str().unwrap_or_default();
+    assert!(why.starts_with("a slice is tried again, "), "{logs}");
+    assert!(why.contains("APPCENTER_API_TOKEN"), "{logs}");
     run.sweep().await?;
     let expected = BTreeSet::from(["stage-failing".to_owned()]);
     assert_eq!(run.firing(0).await?, expected);
