@@ -41,7 +41,9 @@ impl Sink for Collect {
 fn people(who: u8) -> Identifiers {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let uuid = |value| vec![uuid::Uuid::from_u128(value)];
-    match who % 4 {
+    // An ID with a backslash has the first pass leave every escape to the exact search, and a literal quote every record: those
+    // of the first four that have none of both, and the others, are where it decides by itself.
+    match who % 8 {
         0 => Identifiers {
             install_ids: uuid(0xe589_a371_ea0c_4479_9a7b_9f83_4ade_c040),
             user_ids: texts(&["u-20417", "20417", "a7", "auth0|A\u{f1}b.c"]),
@@ -61,12 +63,32 @@ fn people(who: u8) -> Identifiers {
             literals: texts(&["a/b", "\"", "c-0"]),
             ..Identifiers::default()
         },
-        _ => Identifiers {
+        3 => Identifiers {
             install_ids: vec![uuid::Uuid::nil(), uuid::Uuid::max()],
             user_ids: texts(&[
                 "nina@CONTOSO",
                 "long-enough-to-be-more-than-one-block-of-sixty-four-bytes-and-some",
             ]),
+            ..Identifiers::default()
+        },
+        4 => Identifiers {
+            user_ids: texts(&["x", "é", "Abcd"]),
+            emails: texts(&["b@x.org", "ana@x.io"]),
+            terms: texts(&["Fin", "K"]),
+            ..Identifiers::default()
+        },
+        5 => Identifiers {
+            terms: texts(&["Мария Иванова", "O'Brien", "ßs", "ab\u{8}cdef"]),
+            literals: texts(&["a/b", "c-0"]),
+            ..Identifiers::default()
+        },
+        6 => Identifiers {
+            install_ids: uuid(0xe589_a371_ea0c_4479_9a7b_9f83_4ade_c040),
+            ..Identifiers::default()
+        },
+        _ => Identifiers {
+            emails: texts(&["ana@example.com"]),
+            terms: texts(&["\u{1fb3}\u{323}bcd", "Ana D\u{ed}az"]),
             ..Identifiers::default()
         },
     }
