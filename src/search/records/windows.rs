@@ -64,9 +64,11 @@ fn group_start(held: &[u8], cut: usize) -> usize {
             }
         })
     };
+    // Digits may have any number of backslashes between them: a window has to be left behind all the same.
+    let is_progress = |at: &usize| *at > held.len() / 2;
     match digits().count() % 4 {
         0 => cut,
-        behind => digits().nth(behind - 1).unwrap_or(cut),
+        behind => digits().nth(behind - 1).filter(is_progress).unwrap_or(cut),
     }
 }
 
