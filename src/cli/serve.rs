@@ -68,10 +68,13 @@ fn serve() -> anyhow::Result<()> {
     })
 }
 
+/// What a process has for a code that `SIGTERM` ended: 128 and its number. With 0 the host would not start it again.
+const TERMINATED: i32 = 143;
+
 /// Ends the process as the signal would have: what still waits for a destination is not waited for.
 #[expect(clippy::exit, reason = "to return would wait for exporters")]
 fn end() -> ! {
-    std::process::exit(0)
+    std::process::exit(TERMINATED)
 }
 
 /// Lines on standard output, which the host takes for information; time and level are the host's.

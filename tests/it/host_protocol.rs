@@ -28,7 +28,7 @@ struct Handler {
     url: String,
     http: reqwest::Client,
     log: Arc<Mutex<String>>,
-    _child: Child,
+    child: Child,
 }
 
 /// An answer, its body read.
@@ -85,7 +85,7 @@ impl Handler {
                 .timeout(Duration::from_secs(60))
                 .build()?,
             log,
-            _child: child,
+            child,
         };
         let end = Instant::now() + READY;
         while handler.call(Method::GET, "/", None).await.is_err() {
@@ -414,6 +414,20 @@ async fn the_ping_is_answered_before_anything_else_is_reached() -> anyhow::Resul
         assert_eq!((answer.status, &answer.body), (200, &json!({})));
         assert!(asked.elapsed() < Duration::from_secs(1));
     }
+    Ok(())
+}
+
+/// The host starts no handler again that ended with code 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_told_to_end_does_not_look_as_if_it_had_finished() -> anyhow::Result<()> {
+    let account = azurite().await.account();
+    let mut handler = Handler::start(account.connection_string()).await?;
+    let pid = handler.child.id().context("it runs")?;
+    let mut kill = Command::new("kill");
+    let sent = kill.args(["-TERM", &pid.to_string()]).status().await?;
+    anyhow::ensure!(sent.success(), "the signal was not sent");
+    let ended = tokio::time::timeout(READY, handler.child.wait()).await??;
+    assert_eq!(ended.code(), Some(143));
     Ok(())
 }
 
