@@ -13,6 +13,13 @@ pub struct Exhausted {
     pub until: Timestamp,
 }
 
+/// Leave to make one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// The Unix second in which it is counted.
+    pub second: i64,
+}
+
 /// Hands out the API calls of a token, over all instances that use it.
 #[async_trait]
 pub trait Budget: Debug + Send + Sync {
@@ -20,7 +27,10 @@ pub trait Budget: Debug + Send + Sync {
     ///
     /// # Errors
     /// When the next call is too far away to wait for: the stage saves and comes back then.
-    async fn acquire(&self) -> Result<(), Exhausted>;
+    async fn acquire(&self) -> Result<Leave, Exhausted>;
+
+    /// The service answered the call, so it arrived before now and need not be waited for any more.
+    fn answered(&self, leave: Leave);
 
     /// The service said 429: nobody calls before `until`.
     async fn hold_until(&self, until: Timestamp);
@@ -32,9 +42,11 @@ pub struct Unlimited;
 
 #[async_trait]
 impl Budget for Unlimited {
-    async fn acquire(&self) -> Result<(), Exhausted> {
-        Ok(())
+    async fn acquire(&self) -> Result<Leave, Exhausted> {
+        Ok(Leave { second: 0 })
     }
+
+    fn answered(&self, _leave: Leave) {}
 
     async fn hold_until(&self, _until: Timestamp) {}
 }

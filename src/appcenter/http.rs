@@ -121,12 +121,10 @@ impl Client {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            self.budget()
-                .acquire()
-                .await
-                .map_err(|exhausted| Error::BudgetExhausted {
-                    until: exhausted.until,
-                })?;
+            let leave = self.budget().acquire().await;
+            let leave = leave.map_err(|exhausted| Error::BudgetExhausted {
+                until: exhausted.until,
+            })?;
             // Nothing may come between this question and the call: a cancelled request sends nothing more.
             if let Some(gate) = call.gate
                 && !gate.is_open().await
@@ -141,6 +139,9 @@ impl Client {
                 attempt,
             );
             let (status, result) = self.attempt(call).await;
+            if status > 0 {
+                self.budget().answered(leave);
+            }
             if let Some(told) = told {
                 let outcome = result.as_ref().err().map(|failed| failed.error.outcome());
                 told.end(outcome.unwrap_or("ok"), status);

@@ -28,7 +28,7 @@ mod test_data;
 mod tests;
 
 pub use account::{App, Os, User};
-pub use budget::{Budget, Exhausted, Gate, Open, Unlimited};
+pub use budget::{Budget, Exhausted, Gate, Leave, Open, Unlimited};
 pub use client::{Client, Limits, Options};
 pub use content::{Attachment, RawLog, RawSource};
 pub use document::Document;

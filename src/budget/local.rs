@@ -1,27 +1,29 @@
 //! The tokens that one process holds, and what it knows without asking the blob.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::BudgetSpec;
-use super::ledger::Grant;
+use super::ledger::{Answered, Grant};
 
 /// Tokens taken ahead of demand are expected to be used within this time.
 const AHEAD: Duration = Duration::from_millis(250);
 /// Share of the budget that is taken ahead of demand at most, so that a dying process loses no more.
 const AHEAD_SHARE: u64 = 100;
 
+/// Pairs of seconds, of a grant and an answer, that are kept for the next write; a slice has a handful.
+const MAX_ANSWERS: usize = 256;
 /// No hold is longer.
 const MAX_CLOSED: Duration = Duration::from_secs(24 * 3600);
 
 /// What a process can say by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Here is a token.
-    Token,
+    /// Here is a token, counted in this second.
+    Token(i64),
     /// There is none before this time.
     ClosedUntil(Timestamp),
     /// The blob must be asked.
@@ -33,6 +35,8 @@ pub(super) enum Known {
 pub(super) struct Local {
     slices: VecDeque<Slice>,
     unused: Vec<Grant>,
+    /// Calls by the seconds of their grant and of their answer.
+    answered: BTreeMap<(i64, i64), u64>,
     closed: Option<Closed>,
     unsaved_hold: Option<Timestamp>,
     handed_out: u64,
@@ -59,6 +63,7 @@ impl Local {
         Self {
             slices: VecDeque::new(),
             unused: Vec::new(),
+            answered: BTreeMap::new(),
             closed: None,
             unsaved_hold: None,
             handed_out: 0,
@@ -80,7 +85,7 @@ impl Local {
             if is_good && slice.grant.count > 0 {
                 slice.grant.count -= 1;
                 self.handed_out += 1;
-                return Known::Token;
+                return Known::Token(slice.grant.second);
             }
             if let Some(slice) = self.slices.pop_front()
                 && slice.grant.count > 0
@@ -182,6 +187,35 @@ impl Local {
         std::mem::take(&mut self.unused)
     }
 
+    /// Notes that a call granted in `granted` was answered at `now`.
+    pub(super) fn note_answer(&mut self, granted: i64, now: Timestamp) {
+        if self.answered.len() >= MAX_ANSWERS {
+            // Whatever is not told counts a few seconds longer.
+            self.answered.pop_first();
+        }
+        *self.answered.entry((granted, now.as_second())).or_default() += 1;
+    }
+
+    /// The calls that were answered since this was last asked. They are given out once, as unused tokens are.
+    pub(super) fn answered(&mut self) -> Vec<Answered> {
+        let answered = std::mem::take(&mut self.answered).into_iter();
+        let told = |((granted, second), count)| Answered {
+            grant: Grant {
+                count,
+                second: granted,
+            },
+            second,
+        };
+        answered.map(told).collect()
+    }
+
+    /// Answers that certainly nobody was told of.
+    pub(super) fn keep_answered(&mut self, answered: Vec<Answered>) {
+        for Answered { grant, second } in answered {
+            *self.answered.entry((grant.second, second)).or_default() += grant.count;
+        }
+    }
+
     /// Unused tokens that were certainly not given back.
     pub(super) fn keep_unused(&mut self, unused: Vec<Grant>) {
         self.unused.extend(unused);
@@ -190,7 +224,7 @@ impl Local {
 
 #[cfg(test)]
 mod tests {
-    use super::{Known, Local};
+    use super::{Known, Local, MAX_ANSWERS};
     use crate::budget::BudgetSpec;
     use crate::budget::ledger::Grant;
     use jiff::Timestamp;
@@ -205,6 +239,7 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
     }
 
+    const TOKEN: Known = Known::Token(1_800_000_000);
     const THREE: Grant = Grant {
         count: 3,
         second: 1_800_000_000,
@@ -215,16 +250,16 @@ mod tests {
         let start = Instant::now();
         let late = start + Duration::from_secs(2);
         for (now, instant, expected) in [
-            (time(0), start, Known::Token),
-            (time(1), start + Duration::from_secs(1), Known::Token),
-            (time(-5), start, Known::Token),
+            (time(0), start, TOKEN),
+            (time(1), start + Duration::from_secs(1), TOKEN),
+            (time(-5), start, TOKEN),
             (time(2), start, Known::Nothing),
             (time(0), late, Known::Nothing),
         ] {
             let mut local = Local::new();
             local.put(spec(), THREE, time(0), start);
             assert_eq!(local.next(spec(), now, instant), expected);
-            let unused = if expected == Known::Token {
+            let unused = if expected == TOKEN {
                 vec![]
             } else {
                 vec![THREE]
@@ -239,7 +274,7 @@ mod tests {
         let start = Instant::now();
         let mut local = Local::new();
         local.put(spec(), THREE, time(0), start);
-        assert_eq!(local.next(spec(), time(0), start), Known::Token);
+        assert_eq!(local.next(spec(), time(0), start), TOKEN);
         local.hold_until(time(9), time(0), start);
         assert_eq!(local.unsaved_hold(), Some(time(9)));
         assert_eq!(
@@ -263,6 +298,34 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_told_once() {
+        let mut local = Local::new();
+        local.note_answer(100, time(0));
+        local.note_answer(100, time(0));
+        local.note_answer(101, time(1));
+        let told = local.answered();
+        let counts: Vec<_> = told
+            .iter()
+            .map(|it| (it.grant.second, it.grant.count))
+            .collect();
+        assert_eq!(counts, [(100, 2), (101, 1)]);
+        assert_eq!(local.answered(), vec![]);
+        // What certainly nobody heard is told again, with what came since.
+        local.note_answer(100, time(0));
+        local.keep_answered(told);
+        assert_eq!(local.answered()[0].grant.count, 3);
+        // However long nothing is written, little is kept.
+        for second in 0..10_000 {
+            local.note_answer(second, time(second));
+        }
+        let kept = local.answered();
+        assert_eq!(
+            (kept.len(), kept[0].grant.second),
+            (MAX_ANSWERS, 10_000 - 256)
+        );
+    }
+
+    #[test]
     fn demand_decides_how_many_are_taken() {
         let start = Instant::now();
         let mut local = Local::new();
@@ -271,7 +334,7 @@ mod tests {
         // 200 calls in a second: up to a hundredth of the budget is taken ahead.
         for _ in 0..200 {
             local.put(spec(), Grant { count: 1, ..THREE }, time(0), start);
-            assert_eq!(local.next(spec(), time(0), start), Known::Token);
+            assert_eq!(local.next(spec(), time(0), start), TOKEN);
         }
         let later = start + Duration::from_secs(1);
         assert_eq!(local.want(spec(), 16, later), 21);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::ledger::{Ledger, Unreadable};
 use super::local::{Known, Local};
-use super::{Budget, BudgetSpec, Exhausted};
+use super::{Budget, BudgetSpec, Exhausted, Leave};
 use crate::clock::Clock;
 use crate::storage::{Container, Created, ETag, Error, Replaced};
 use crate::telemetry::metrics;
@@ -126,9 +126,12 @@ impl SharedBudget {
         self.local().close_until(until, now, Instant::now());
     }
 
-    /// Brings what this instance has to say into the blob: holds, unused tokens, and a slice if one is wanted.
+    /// Brings what this instance has to say into the blob: holds, unused tokens, answers, and a slice if one is wanted.
     async fn change(&self, seen: &mut Option<Seen>, wants: bool) -> Result<(), Failure> {
-        let unused = self.local().unused();
+        let (unused, answered) = {
+            let mut local = self.local();
+            (local.unused(), local.answered())
+        };
         for conflicts in 0..MAX_CONFLICTS {
             // Taken out: if this is cancelled, nothing is known of the blob any more.
             let before = match seen.take() {
@@ -143,9 +146,12 @@ impl SharedBudget {
                 ledger.hold(now, until);
             }
             if conflicts == 0 {
-                // After a conflict nobody knows whether they were given back; see `Local::unused`.
+                // After a conflict nobody knows whether they were told of; see `Local::unused`.
                 for grant in &unused {
                     ledger.give_back(*grant);
+                }
+                for calls in &answered {
+                    ledger.answered(self.spec, *calls);
                 }
             }
             let taken = if wants {
@@ -160,7 +166,9 @@ impl SharedBudget {
                 if hold.is_none() && !before.is_replacement {
                     *seen = Some(before);
                     if conflicts == 0 {
-                        self.local().keep_unused(unused);
+                        let mut local = self.local();
+                        local.keep_unused(unused);
+                        local.keep_answered(answered);
                     }
                     return Ok(());
                 }
@@ -291,7 +299,7 @@ impl Drop for Waiting<'_> {
 
 #[async_trait::async_trait]
 impl Budget for SharedBudget {
-    async fn acquire(&self) -> Result<(), Exhausted> {
+    async fn acquire(&self) -> Result<Leave, Exhausted> {
         let give_up = Instant::now() + MAX_WAIT;
         loop {
             let mut known = self.known();
@@ -310,7 +318,7 @@ impl Budget for SharedBudget {
             let rest = give_up.saturating_duration_since(Instant::now());
             let now = self.clock.now();
             match known {
-                Known::Token => return Ok(()),
+                Known::Token(second) => return Ok(Leave { second }),
                 Known::ClosedUntil(until) => {
                     let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
                     if wait > rest {
@@ -328,6 +336,11 @@ impl Budget for SharedBudget {
                 Known::Nothing => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
+    }
+
+    fn answered(&self, leave: Leave) {
+        let now = self.clock.now();
+        self.local().note_answer(leave.second, now);
     }
 
     async fn hold_until(&self, until: Timestamp) {

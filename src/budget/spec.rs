@@ -65,13 +65,19 @@ impl BudgetSpec {
         Duration::from_secs(if self.window >= 60 { 2 } else { 1 })
     }
 
-    /// How long the call may take to reach the API, clocks of instances that differ included.
+    /// How long the call may take to reach the API, clocks of instances that differ ([`Self::clocks_within`]) included.
     ///
     /// It is larger than any sound network needs: a busy machine delays calls too, and a second costs only a three
     /// hundredth of the usual budget.
     #[must_use]
     pub fn arrive_within(self) -> Duration {
         Duration::from_secs(u64::from(self.window / 60).clamp(1, 4))
+    }
+
+    /// How much the clocks of two instances may differ: half of [`Self::arrive_within`], in whole seconds, at least one.
+    #[must_use]
+    pub fn clocks_within(self) -> Duration {
+        Duration::from_secs(self.arrive_within().as_secs().div_ceil(2))
     }
 }
 

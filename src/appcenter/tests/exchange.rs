@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::appcenter::retry::Policy;
-use crate::appcenter::{Budget, Client, Exhausted, Options};
+use crate::appcenter::{Budget, Client, Exhausted, Leave, Options};
 use crate::clock::SystemClock;
 use crate::domain::{AppRef, ErrorId, GroupId};
 
@@ -211,6 +211,8 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
 pub(super) struct TestBudget {
     pub(super) taken: AtomicUsize,
     pub(super) most: Mutex<Option<usize>>,
+    /// Which of the calls were said to be answered.
+    pub(super) answered: Mutex<Vec<i64>>,
     pub(super) held: Mutex<Vec<Timestamp>>,
 }
 
@@ -222,15 +224,21 @@ impl TestBudget {
 
 #[async_trait]
 impl Budget for TestBudget {
-    async fn acquire(&self) -> Result<(), Exhausted> {
+    async fn acquire(&self) -> Result<Leave, Exhausted> {
         let most = *self.most.lock().expect("no panic");
         if most.is_some_and(|most| self.taken.load(Ordering::Relaxed) >= most) {
             return Err(Exhausted {
                 until: Self::until(),
             });
         }
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let second = self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Leave {
+            second: i64::try_from(second).expect("few"),
+        })
+    }
+
+    fn answered(&self, leave: Leave) {
+        self.answered.lock().expect("no panic").push(leave.second);
     }
 
     async fn hold_until(&self, until: Timestamp) {

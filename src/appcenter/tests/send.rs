@@ -143,6 +143,8 @@ async fn a_short_rate_limit_is_waited_for() {
     let exchange = Exchange::start([limited, json(200, USER)]).await;
     exchange.client().user().await.expect("a user");
     assert_eq!(exchange.asked().len(), 2);
+    // Refused or not, both were answered, and so have arrived.
+    assert_eq!(*exchange.budget.answered.lock().expect("no panic"), [0, 1]);
     assert_eq!(exchange.budget.held.lock().expect("no panic").len(), 1);
 }
 
@@ -179,9 +181,14 @@ async fn an_answer_that_was_lost_is_asked_for_again() {
         ),
     ] {
         let shown = format!("{lost:?}");
+        // Of a call without a status nobody knows whether it has arrived yet.
+        let is_silent = matches!(lost, Answer::Reset | Answer::Stall);
         let exchange = Exchange::start([lost, json(200, USER)]).await;
         let user = exchange.client().user().await;
         assert!(user.is_ok(), "{shown}: {user:?}");
+        let answered = exchange.budget.answered.lock().expect("no panic").clone();
+        let arrived: &[i64] = if is_silent { &[1] } else { &[0, 1] };
+        assert_eq!(answered, arrived, "{shown}");
         assert_eq!(exchange.asked().len(), 2, "{shown}");
     }
 }
