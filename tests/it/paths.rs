@@ -275,7 +275,9 @@ async fn the_install_is_learned_from_whatever_tells_it() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raw_log_comes_from_the_legacy_api_where_only_that_one_gives_it() -> anyhow::Result<()> {
     for has_legacy in [true, false] {
-        let pump = Pump::start(World::parse(SMALL)?).await?;
+        let mut pump = Pump::start(World::parse(SMALL)?).await?;
+        // All of the person's reports in one slice.
+        pump.set("SLICE_ITEMS", "10");
         let mut refused = vec!["Errors_ErrorLocation", "Errors_ErrorDownload"];
         if !has_legacy {
             refused.push("crashes_getRawCrashLocation");
@@ -299,6 +301,11 @@ async fn a_raw_log_comes_from_the_legacy_api_where_only_that_one_gives_it() -> a
         }
         let planned = plan(&pump, &record).await?.reports.len();
         assert_eq!(raw_logs, if has_legacy { planned } else { 0 });
+        // Names are asked for by group, however many of its reports need one.
+        let audit = pump.sim.audit();
+        let listed: Vec<_> = audit.calls_of("crashes_list");
+        let groups: BTreeSet<_> = listed.iter().map(|call| &call.path).collect();
+        assert_eq!((planned, listed.len(), groups.len()), (3, 2, 2));
         let report = pump.report(&record).await?.to_string();
         assert_eq!(report.contains("raw log: "), !has_legacy, "{report}");
     }

@@ -9,14 +9,13 @@ use jiff::tz::TimeZone;
 
 use super::document::{AttachmentPart, Document, MAX_EMBEDDED, Parts, RawPart, part};
 use super::view::{Ids, View};
-use super::{CollectItem, Collected, CollectedFile};
-use crate::appcenter::{Attachment, Client, Error, ErrorKind, Gone};
+use super::{CollectItem, Collected, CollectedFile, Desk};
+use crate::appcenter::{Attachment, Error, Gone};
 use crate::domain::hit::InstallFrom;
 use crate::domain::{AppRef, ErrorId, GroupId};
-use crate::stages::inventory::{self, Bridge};
+use crate::stages::inventory::Bridge;
 use crate::stages::{Context, StageError};
 use crate::work::names;
-use crate::workflow::Record;
 
 /// Largest document that is read back, in bytes.
 const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
@@ -32,15 +31,14 @@ pub(super) enum Fetched {
 /// Fetches a report, unless it is there already; what is there is read only when its parts are `wanted`. A part whose
 /// answer makes no sense is waited for, unless this `is_last`.
 pub(super) async fn fetch(
-    (cx, record): (Context<'_>, &Record),
-    client: &Client,
+    desk: Desk<'_>,
     item: &CollectItem,
     wanted: bool,
     is_last: bool,
 ) -> Result<Fetched, StageError> {
     let by_id = || document_name(&item.app, &item.group, &item.error, None);
     if let Some(name) = item.document.clone().or_else(by_id)
-        && let Some(collected) = stored(cx, &name, wanted).await?
+        && let Some(collected) = stored(desk.cx, &name, wanted).await?
     {
         return Ok(Fetched::Stored(collected));
     }
@@ -51,12 +49,12 @@ pub(super) async fn fetch(
     };
     let app = &item.app;
     let view = View {
-        client,
+        client: desk.client,
         app,
         ids,
         is_last,
     };
-    by(cx, record, view, item).await
+    by(desk, view, item).await
 }
 
 /// The blob of a report's document; its day is that of its ID, else of when it was made.
@@ -121,12 +119,8 @@ fn collected(name: String, parts: Parts) -> Collected {
     }
 }
 
-async fn by(
-    cx: Context<'_>,
-    record: &Record,
-    view: View<'_>,
-    item: &CollectItem,
-) -> Result<Fetched, StageError> {
+async fn by(desk: Desk<'_>, view: View<'_>, item: &CollectItem) -> Result<Fetched, StageError> {
+    let cx = desk.cx;
     let details = match view.details().await {
         Ok(details) => details,
         Err(Error::NotFound(_)) => return not_found(&view).await,
@@ -152,7 +146,7 @@ async fn by(
     let mut raw_log = twice(|| view.raw_log()).await;
     if let Err(error) = &raw_log
         && view.lacks(error)
-        && let Some(found) = legacy_raw_log(cx, record, &view).await?
+        && let Some(found) = legacy_raw_log(desk, &view).await?
     {
         raw_log = Ok(found);
     }
@@ -213,26 +207,14 @@ where
 /// The raw log of a report of the current API that only the legacy one still gives. What that one calls the report, only
 /// its list of the group tells.
 async fn legacy_raw_log(
-    cx: Context<'_>,
-    record: &Record,
+    desk: Desk<'_>,
     view: &View<'_>,
 ) -> Result<Option<(Bytes, &'static str)>, StageError> {
     let Ids::Current(group, error) = view.ids else {
         return Ok(None);
     };
-    let Some(group) = inventory::legacy_group(cx, record, view.app, group).await? else {
-        return Ok(None);
-    };
-    let client = view.client;
-    let listed = client.crashes_in_group(view.app, &group, ErrorKind::All);
-    let crash = match listed.await {
-        Ok(crashes) => crashes
-            .into_iter()
-            .find(|it| it.new_id.as_ref() == Some(error)),
-        Err(error) if view.lacks(&error) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let Some(crash) = crash.and_then(|it| it.id) else {
+    let names = desk.names.of(desk, view, (group, error)).await?;
+    let Some((group, crash)) = names else {
         return Ok(None);
     };
     let legacy = View {

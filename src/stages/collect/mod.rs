@@ -6,6 +6,7 @@
 
 mod document;
 mod fetch;
+mod legacy;
 mod view;
 
 use std::collections::{BTreeSet, HashMap};
@@ -13,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use self::fetch::{Fetched, fetch};
+use self::legacy::LegacyNames;
 use super::acting::{self, Fate, Fated, Items};
 use super::inventory::{self, Bridge, Inventory};
 use super::planned::read_plan;
@@ -273,23 +275,35 @@ pub(super) async fn run(
     let client = cx.app.app_center()?;
     let is_of_ledger = slice.step != Step::Collect;
     let is_last = slice.state.tries >= cx.app.config.limits.patience();
+    let items: Items<CollectItem> = slice.body()?;
+    let names = &LegacyNames::new(items.items.into_iter().map(|work| work.item.error));
+    let desk = Desk {
+        cx,
+        record,
+        client,
+        names,
+    };
     acting::act(cx, slice, |item: CollectItem, _earlier| async move {
         if setup::is_retired(cx.app, setups, &item.app) {
             return Err(setup::retired().into());
         }
-        Box::pin(collect((cx, record), client, &item, is_of_ledger, is_last)).await
+        Box::pin(collect(desk, &item, is_of_ledger, is_last)).await
     })
     .await
 }
 
-async fn collect(
-    (cx, record): (Context<'_>, &Record),
-    client: &Client,
-    item: &CollectItem,
-    is_of_ledger: bool,
-    is_last: bool,
-) -> Fated {
-    let fetched = fetch((cx, record), client, item, !is_of_ledger, is_last).await?;
+/// What the reports of a slice share.
+#[derive(Debug, Clone, Copy)]
+struct Desk<'a> {
+    cx: Context<'a>,
+    record: &'a Record,
+    client: &'a Client,
+    names: &'a LegacyNames,
+}
+
+async fn collect(desk: Desk<'_>, item: &CollectItem, is_of_ledger: bool, is_last: bool) -> Fated {
+    let cx = desk.cx;
+    let fetched = fetch(desk, item, !is_of_ledger, is_last).await?;
     if let (true, Some(app_id)) = (is_of_ledger, &item.app_id) {
         // Also one that is gone: there is nothing more to retrieve of it.
         let key = Key::new(item.group.clone(), item.error.clone())
