@@ -8,4 +8,4 @@ pub mod audit;
 mod running;
 
 pub use api::Api;
-pub use running::{Settings, Stack, project_root};
+pub use running::{App, Settings, Stack, project_root};

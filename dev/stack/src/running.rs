@@ -11,11 +11,20 @@ use functions_host::{Host, LogSink};
 
 use crate::Api;
 
+/// What runs in the host.
+#[derive(Debug, Clone)]
+pub enum App {
+    /// This executable, with the functions of the project.
+    Handler(PathBuf),
+    /// A folder as it was packaged.
+    Folder(PathBuf),
+}
+
 /// What a stack is started with.
 #[derive(Debug)]
 pub struct Settings {
-    /// The handler's executable.
-    pub handler: PathBuf,
+    /// What runs.
+    pub app: App,
     /// App settings on top of the usual ones.
     pub env: Vec<(String, String)>,
     /// How the simulator is started.
@@ -40,7 +49,7 @@ impl Settings {
     #[must_use]
     pub fn new(handler: &Path) -> Self {
         Self {
-            handler: handler.to_owned(),
+            app: App::Handler(handler.to_owned()),
             env: Vec::new(),
             sim: appcenter_sim::Options::default(),
             is_exported: true,
@@ -71,6 +80,7 @@ pub struct Stack {
     pub hosts: Vec<Host>,
     /// The product's HTTP API.
     pub api: Api,
+    options: functions_host::Options,
     _azurite: Arc<Azurite>,
     root: tempfile::TempDir,
 }
@@ -111,6 +121,12 @@ pub(crate) fn app_settings(account: &Account, sim: &Sim) -> Vec<(String, String)
     .collect()
 }
 
+async fn start_host(options: functions_host::Options) -> anyhow::Result<Host> {
+    let host = Host::start(options).await?;
+    host.wait_ready().await?;
+    Ok(host)
+}
+
 impl Stack {
     /// Starts everything over an account of this emulator.
     ///
@@ -140,8 +156,14 @@ impl Stack {
             sim.export_now(&account.connection_string()).await?;
         }
         let root = tempfile::tempdir()?;
-        functions_host::stage::stage(&project_root(), &settings.handler, root.path())
-            .context("the app could not be staged")?;
+        let app_root = match &settings.app {
+            App::Handler(handler) => {
+                functions_host::stage::stage(&project_root(), handler, root.path())
+                    .context("the app could not be staged")?;
+                root.path().to_owned()
+            }
+            App::Folder(folder) => std::path::absolute(folder)?,
+        };
         let mut env = app_settings(&account, &sim);
         let ledger = format!("sqlite:{}", root.path().join(LEDGER).display());
         env.push(("LEDGER_DATABASE".to_owned(), ledger));
@@ -151,20 +173,18 @@ impl Stack {
             env.push(("EXPORT_CONNECTION_STRING".to_owned(), exports_to));
         }
         env.extend(settings.env);
+        let options = functions_host::Options {
+            app_root,
+            env,
+            lease: settings.lease,
+            supervise: settings.supervise,
+            enable_auth: settings.enable_auth,
+            log: settings.log,
+            ..functions_host::Options::default()
+        };
         let mut hosts = Vec::with_capacity(settings.hosts);
         for _ in 0..settings.hosts.max(1) {
-            let host = Host::start(functions_host::Options {
-                app_root: root.path().to_owned(),
-                env: env.clone(),
-                lease: settings.lease,
-                supervise: settings.supervise,
-                enable_auth: settings.enable_auth,
-                log: settings.log.clone(),
-                ..functions_host::Options::default()
-            })
-            .await?;
-            host.wait_ready().await?;
-            hosts.push(host);
+            hosts.push(start_host(options.clone()).await?);
         }
         let url = hosts.first().map(Host::url).unwrap_or_default();
         Ok(Self {
@@ -172,9 +192,23 @@ impl Stack {
             sim,
             account,
             hosts,
+            options,
             _azurite: azurite,
             root,
         })
+    }
+
+    /// Starts one more host over the same storage, with these app settings on top or instead. It stops when it is dropped.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn another_host(&self, settings: &[(&str, &str)]) -> anyhow::Result<Host> {
+        let mut options = self.options.clone();
+        for (name, value) in settings {
+            options.env.retain(|(known, _)| known != name);
+            options.env.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        start_host(options).await
     }
 
     /// The file of the ledger.

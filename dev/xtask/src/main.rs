@@ -48,14 +48,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one export and one erasure of the demo world, and hold the outcome against what is expected.
-    Demo {
-        /// Leave everything running until Ctrl-C, and say how to use it.
-        #[arg(long)]
-        keep: bool,
-        /// Use this handler instead of building one, such as the one that was packaged.
-        #[arg(long)]
-        handler: Option<PathBuf>,
-    },
+    Demo(demo::Options),
     /// Run every test, then the short forms of the long runs.
     Test {
         /// Only tests whose name holds this; the long runs are left out then.
@@ -68,11 +61,7 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::Command),
     /// Build the release and write the zip that Azure takes.
-    Package {
-        /// Where the folder `app` and the zip go; `target/package` without.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
+    Package(package::Options),
     /// Start the simulator on the demo world and run a checker in Python against it.
     ///
     /// It is started as `FILE BASE_URL TOKEN OWNER APP`, once for each app, in a virtual environment with jsonschema
@@ -101,11 +90,11 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demo { keep, handler } => Box::pin(demo::run(keep, handler.as_deref())).await,
+        Command::Demo(options) => Box::pin(demo::run(options)).await,
         Command::Test { filter } => Box::pin(test::run(filter.as_deref())).await,
         Command::Soak(command) => Box::pin(soak::run(command)).await,
         Command::Bench(command) => Box::pin(bench::run(command)).await,
-        Command::Package { out } => package::run(out).await,
+        Command::Package(options) => package::run(options).await,
         Command::CheckApi { checker } => check_api::run(&checker).await,
         Command::CheckInfra => check_infra::run().await,
     }

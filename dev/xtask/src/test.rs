@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, then the short forms of the long runs.
+//! `cargo xtask test`: every test, then the short forms of the long runs, then the demo out of a package.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -41,7 +41,7 @@ pub(crate) async fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
     if filter.is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    if !short_soaks().await? {
+    if !short_soaks().await? || !packaged_demo().await? {
         return Ok(ExitCode::FAILURE);
     }
     println!(
@@ -69,6 +69,33 @@ async fn short_soaks() -> anyhow::Result<bool> {
         }
         let took = begin.elapsed().as_secs_f64();
         println!("soak {name} --short took {took:.0} s.");
+    }
+    Ok(true)
+}
+
+/// Packages the handler of the tests, unpacks the zip and runs the demo in what was in it; whether all went well.
+///
+/// The release would take minutes to build, and differs in nothing that packaging does.
+async fn packaged_demo() -> anyhow::Result<bool> {
+    let itself = std::env::current_exe()?;
+    let handler = itself.with_file_name("appcenter-dsr");
+    let out = tempfile::tempdir()?;
+    let mut package = program(&itself);
+    package
+        .args(["package", "--dynamic", "--handler"])
+        .arg(&handler);
+    package.arg("--out").arg(out.path());
+    let mut demo = program(&itself);
+    demo.args(["demo", "--package"])
+        .arg(out.path().join("appcenter-dsr.zip"));
+    for (name, command) in [("package", &mut package), ("demo --package", &mut demo)] {
+        println!();
+        let status = command.status().await;
+        let status = status.with_context(|| format!("{name} did not start"))?;
+        if !status.success() {
+            println!("{name} failed: {status}.");
+            return Ok(false);
+        }
     }
     Ok(true)
 }

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use appcenter_sim::{ExpectedRequest, Mode, World};
 use azurite::Azurite;
+use clap::Args;
 use serde_json::{Value, json};
-use stack::{Api, Settings, Stack};
+use stack::{Api, App, Settings, Stack};
 
 use package::Found;
 
@@ -48,15 +49,37 @@ struct Keys {
     decide: Api,
 }
 
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Leave everything running until Ctrl-C, and say how to use it.
+    #[arg(long)]
+    keep: bool,
+    /// Use this handler instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
+    /// Unpack this zip of `cargo xtask package` and run what is in it, as Azure does.
+    #[arg(long, conflicts_with = "handler")]
+    package: Option<PathBuf>,
+}
+
 /// Runs the demo; with `keep` everything goes on until Ctrl-C.
 ///
 /// # Errors
 /// When something does not start, or a request does not end.
-pub(crate) async fn run(keep: bool, given: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     println!("appcenter-dsr demo: one export and one erasure, for a person of the demo world.");
     println!();
-    let handler = given_or_built(given, Profile::Dev).await?;
+    let unpacked = tempfile::tempdir()?;
+    let app = match &options.package {
+        Some(zip) => {
+            println!("Unpacking {}", zip.display());
+            crate::package::unpack(zip, unpacked.path())?;
+            App::Folder(unpacked.path().to_owned())
+        }
+        None => App::Handler(given_or_built(options.handler.as_deref(), Profile::Dev).await?),
+    };
     println!(
         "Installing Azurite, the storage emulator, unless it is there (npm ci in dev/azurite)"
     );
@@ -64,7 +87,7 @@ pub(crate) async fn run(keep: bool, given: Option<&Path>) -> anyhow::Result<Exit
     println!(
         "Starting Azurite, the App Center simulator, the local Functions host and the handler"
     );
-    let stack = start_stack(&handler).await?;
+    let stack = start_stack(app).await?;
     let keys = keys(&stack)?;
     println!("  ready after {:.1} s", start.elapsed().as_secs_f64());
     println!();
@@ -98,7 +121,7 @@ pub(crate) async fn run(keep: bool, given: Option<&Path>) -> anyhow::Result<Exit
         },
         start.elapsed().as_secs_f64()
     );
-    if keep {
+    if options.keep {
         show_addresses(&stack, &submitted);
         interrupted().await;
     }
@@ -109,8 +132,9 @@ pub(crate) async fn run(keep: bool, given: Option<&Path>) -> anyhow::Result<Exit
     })
 }
 
-async fn start_stack(handler: &Path) -> anyhow::Result<Stack> {
-    let mut settings = Settings::new(handler);
+async fn start_stack(app: App) -> anyhow::Result<Stack> {
+    let mut settings = Settings::new(Path::new(""));
+    settings.app = app;
     // The product has App Center export, as in a fresh installation; the simulator takes its next step twice a second.
     settings.is_exported = false;
     settings.sim.mode = Mode::Auto {
