@@ -1,5 +1,6 @@
 //! Figures, each with the goal it is held against.
 
+mod day;
 mod handler;
 mod load;
 mod search;
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     Start(start::Options),
     /// The search engine beside ripgrep, jq and a Python script; with `--memory` its memory.
     Search(search::Options),
+    /// A day of an archive in the storage emulator, searched for one request and for 100, beside the SDK's downloads.
+    Day(day::Options),
 }
 
 /// Measures.
@@ -29,6 +32,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Handler(options) => Box::pin(handler::run(options)).await?,
         Command::Start(options) => Box::pin(start::run(options)).await?,
         Command::Search(options) => Box::pin(search::run(options)).await?,
+        Command::Day(options) => Box::pin(day::run(options)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use super::rows::{APP, Minute, Planted, report, row};
 /// Changes whenever the same seed gives other bytes.
 const VERSION: u32 = 1;
 /// Minutes of a day, each with one blob of rows.
-pub(super) const MINUTES: u32 = 1_440;
+pub(in crate::bench) const MINUTES: u32 = 1_440;
 /// Of 100 records in turn, the one that holds an identifier of the set, for each set of [`COUNTS`].
 const PLANTED_AT: [u64; COUNTS.len()] = [7, 23, 41, 59, 83];
 /// Of 100 records in turn, the one that holds a look-alike.
@@ -23,30 +23,30 @@ const LOOK_ALIKE_AT: u64 = 90;
 const ROWS_OF_A_REPORT: usize = 180 * 1024;
 
 /// A record that holds an identifier: the path of its blob below the archive, its index.
-pub(super) type Place = (String, u64);
+pub(in crate::bench) type Place = (String, u64);
 
 /// What is known of an archive.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Truth {
-    pub(super) bytes: u64,
-    pub(super) records: u64,
-    pub(super) blobs: u64,
+pub(in crate::bench) struct Truth {
+    pub(in crate::bench) bytes: u64,
+    pub(in crate::bench) records: u64,
+    pub(in crate::bench) blobs: u64,
     /// Where identifiers of each set stand, by the number of identifiers.
-    pub(super) planted: BTreeMap<usize, Vec<Place>>,
+    pub(in crate::bench) planted: BTreeMap<usize, Vec<Place>>,
 }
 
 /// An archive in a folder.
 #[derive(Debug)]
-pub(super) struct Archive {
-    pub(super) folder: PathBuf,
-    pub(super) truth: Truth,
+pub(in crate::bench) struct Archive {
+    pub(in crate::bench) folder: PathBuf,
+    pub(in crate::bench) truth: Truth,
 }
 
 /// The archive of this size and seed; generated unless it is there.
 ///
 /// # Errors
 /// When it cannot be written or read.
-pub(super) fn ready(root: &Path, size: u64, seed: u64) -> anyhow::Result<Archive> {
+pub(in crate::bench) fn ready(root: &Path, size: u64, seed: u64) -> anyhow::Result<Archive> {
     let folder = root.join(format!("archive-{size}-{seed}-v{VERSION}"));
     let truth_file = root.join(format!("archive-{size}-{seed}-v{VERSION}.json"));
     if !truth_file.is_file() {
@@ -148,7 +148,7 @@ impl Archive {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn part(&self, about: u64) -> anyhow::Result<Part> {
+    pub(in crate::bench) fn part(&self, about: u64) -> anyhow::Result<Part> {
         let a_minute = (self.truth.bytes / u64::from(MINUTES)).max(1);
         let minutes = u32::try_from(about.div_ceil(a_minute))?.clamp(1, MINUTES);
         let names: Vec<String> = (0..minutes).map(folder_of).collect();
@@ -178,7 +178,7 @@ impl Archive {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn warm(&self) -> anyhow::Result<()> {
+    pub(in crate::bench) fn warm(&self) -> anyhow::Result<()> {
         let mut files = Vec::new();
         list(&self.folder, &mut files)?;
         let mut buffer = vec![0; 1 << 20];
@@ -203,11 +203,11 @@ impl Archive {
 
 /// A part of an archive, for what is too slow for all of it.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) files: Vec<PathBuf>,
-    pub(super) bytes: u64,
+pub(in crate::bench) struct Part {
+    pub(in crate::bench) files: Vec<PathBuf>,
+    pub(in crate::bench) bytes: u64,
     /// How many records hold an identifier of each set.
-    pub(super) planted: BTreeMap<usize, usize>,
+    pub(in crate::bench) planted: BTreeMap<usize, usize>,
 }
 
 /// All files below a folder, in the order of names.

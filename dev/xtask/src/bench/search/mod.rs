@@ -7,12 +7,15 @@
 //!
 //! `--memory` measures instead how much memory a blob of one line needs that is larger than the machine, and many small ones.
 
-mod archive;
+pub(super) mod archive;
 mod memory;
 mod people;
 mod results;
 mod rows;
 mod tools;
+
+pub(super) use people::{Group, Kind, identifiers};
+pub(super) use rows::APP;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::{Profile, given_or_built};
 use archive::{Archive, Part, Place};
-use people::{COUNTS, Group, identifiers};
+use people::COUNTS;
 use results::Figures;
 use tools::{Run, Tool};
 

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 /// How many identifiers are looked for, one measurement after the other.
-pub(super) const COUNTS: [usize; 5] = [1, 4, 100, 1_000, 10_000];
+pub(in crate::bench) const COUNTS: [usize; 5] = [1, 4, 100, 1_000, 10_000];
 /// The most terms among them.
 const MAX_TERMS: usize = 20;
 /// How many identifiers a person has.
@@ -27,7 +27,7 @@ const DOMAINS: [&str; 8] = [
 
 /// What an identifier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::bench) enum Kind {
     Install,
     User,
     Email,
@@ -36,7 +36,7 @@ pub(super) enum Kind {
 
 /// Whose an identifier is: people of different groups share no user ID, whatever the random numbers say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Group {
+pub(in crate::bench) enum Group {
     /// People whom nobody looks for.
     Others,
     /// People who are looked for and stand in the archive.
@@ -47,13 +47,13 @@ pub(super) enum Group {
 
 /// An identifier, as a request gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identifier {
-    pub(super) kind: Kind,
-    pub(super) text: String,
+pub(in crate::bench) struct Identifier {
+    pub(in crate::bench) kind: Kind,
+    pub(in crate::bench) text: String,
 }
 
 /// A sequence that is the same for the same words.
-pub(super) fn sequence(seed: u64, words: &str) -> StdRng {
+pub(in crate::bench) fn sequence(seed: u64, words: &str) -> StdRng {
     // FNV-1a: nothing but different numbers for different words is asked for.
     let hash = words.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -64,7 +64,7 @@ pub(super) fn sequence(seed: u64, words: &str) -> StdRng {
 /// So many identifiers: 25 % user IDs, 15 % e-mails, a fiftieth but at most 20 terms, the others install IDs.
 ///
 /// The same seed gives the same ones.
-pub(super) fn identifiers(seed: u64, group: Group, count: usize) -> Vec<Identifier> {
+pub(in crate::bench) fn identifiers(seed: u64, group: Group, count: usize) -> Vec<Identifier> {
     let mut random = sequence(seed, &format!("identifiers {group:?} {count}"));
     let users = (count + 1) / 4;
     let emails = (count * 15 + 50) / 100;
@@ -87,7 +87,7 @@ pub(super) fn identifiers(seed: u64, group: Group, count: usize) -> Vec<Identifi
 }
 
 /// A random UUID.
-pub(super) fn uuid(random: &mut StdRng) -> String {
+pub(in crate::bench) fn uuid(random: &mut StdRng) -> String {
     let [a, b]: [u64; 2] = [random.random(), random.random()];
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
@@ -100,7 +100,7 @@ pub(super) fn uuid(random: &mut StdRng) -> String {
 }
 
 /// A user ID in one of the forms that apps use.
-pub(super) fn user_id(random: &mut StdRng, group: Group) -> String {
+pub(in crate::bench) fn user_id(random: &mut StdRng, group: Group) -> String {
     let number = random.random_range(400_000..30_000_000_u32) * 3 + group as u32;
     match random.random_range(0..4_u8) {
         0 => format!("u-{number}"),
@@ -111,7 +111,7 @@ pub(super) fn user_id(random: &mut StdRng, group: Group) -> String {
 }
 
 /// An e-mail address.
-pub(super) fn email(random: &mut StdRng) -> String {
+pub(in crate::bench) fn email(random: &mut StdRng) -> String {
     let domain = DOMAINS[random.random_range(0..DOMAINS.len())];
     let number: u32 = random.random_range(0..10_000);
     format!(
@@ -122,7 +122,7 @@ pub(super) fn email(random: &mut StdRng) -> String {
 }
 
 /// A word that is no word: two to four syllables, in a name sometimes with a letter beyond ASCII.
-pub(super) fn word(random: &mut StdRng, is_name: bool) -> String {
+pub(in crate::bench) fn word(random: &mut StdRng, is_name: bool) -> String {
     const SYLLABLES: [&str; 24] = [
         "ba", "dor", "ke", "lin", "mar", "no", "ras", "ti", "vel", "zu", "chi", "fa", "gre", "hol",
         "ja", "pli", "quo", "sa", "tur", "wen", "xi", "yo", "bren", "del",
@@ -144,7 +144,10 @@ pub(super) fn word(random: &mut StdRng, is_name: bool) -> String {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write_subjects(path: &Path, identifiers: &[Identifier]) -> anyhow::Result<()> {
+pub(in crate::bench) fn write_subjects(
+    path: &Path,
+    identifiers: &[Identifier],
+) -> anyhow::Result<()> {
     let people = identifiers.len().div_ceil(OF_A_PERSON);
     let mut lines = String::new();
     for person in 0..people {
@@ -170,7 +173,10 @@ pub(super) fn write_subjects(path: &Path, identifiers: &[Identifier]) -> anyhow:
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write_patterns(path: &Path, identifiers: &[Identifier]) -> anyhow::Result<()> {
+pub(in crate::bench) fn write_patterns(
+    path: &Path,
+    identifiers: &[Identifier],
+) -> anyhow::Result<()> {
     let lines: String = identifiers
         .iter()
         .map(|it| format!("{}\n", it.text))
@@ -182,7 +188,7 @@ pub(super) fn write_patterns(path: &Path, identifiers: &[Identifier]) -> anyhow:
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write_keys(path: &Path, identifiers: &[Identifier]) -> anyhow::Result<()> {
+pub(in crate::bench) fn write_keys(path: &Path, identifiers: &[Identifier]) -> anyhow::Result<()> {
     let keys: serde_json::Map<String, Value> = identifiers
         .iter()
         .map(|it| (it.text.clone(), json!(true)))

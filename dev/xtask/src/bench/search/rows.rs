@@ -40,13 +40,13 @@ const FRAMES: [&str; 6] = [
     "android.app.ActivityThread.main (ActivityThread.java:7918)",
 ];
 /// The app that everything belongs to.
-pub(super) const APP: &str = "0f9e8d7c-6b5a-4948-b7a6-958473625140";
+pub(in crate::bench) const APP: &str = "0f9e8d7c-6b5a-4948-b7a6-958473625140";
 /// Installs of people whom nobody looks for.
 const INSTALLS: u64 = 20_000;
 
 /// What a record holds beside its own: the identifier of somebody looked for, or something that looks like it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Planted<'a> {
+pub(in crate::bench) enum Planted<'a> {
     Nothing,
     /// An identifier, in one of the forms that logs have; the number chooses which.
     One(&'a Identifier, usize),
@@ -64,7 +64,7 @@ struct Fields {
 
 /// When a record was made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Minute(pub(super) u32);
+pub(in crate::bench) struct Minute(pub(in crate::bench) u32);
 
 impl Minute {
     fn time(self, random: &mut StdRng) -> String {
@@ -199,7 +199,12 @@ fn fields(planted: Planted<'_>, random: &mut StdRng) -> Fields {
 }
 
 /// Adds a row.
-pub(super) fn row(text: &mut String, minute: Minute, planted: Planted<'_>, random: &mut StdRng) {
+pub(in crate::bench) fn row(
+    text: &mut String,
+    minute: Minute,
+    planted: Planted<'_>,
+    random: &mut StdRng,
+) {
     let Fields {
         install,
         user,
@@ -273,7 +278,11 @@ pub(super) fn row(text: &mut String, minute: Minute, planted: Planted<'_>, rando
 }
 
 /// A crash or handled error as one object: some KiB of stack trace around the fields of a row.
-pub(super) fn report(minute: Minute, planted: Planted<'_>, random: &mut StdRng) -> String {
+pub(in crate::bench) fn report(
+    minute: Minute,
+    planted: Planted<'_>,
+    random: &mut StdRng,
+) -> String {
     let Fields {
         install,
         user,

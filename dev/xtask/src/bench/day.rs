@@ -1,0 +1,401 @@
+//! `cargo xtask bench day`: a day of an archive in the storage emulator, searched by the deployed function.
+//!
+//! Three things take turns over the same 1,440 minutes: Microsoft's SDK, which downloads every blob and does nothing with
+//! it; `blob-search` for one request; `blob-search` for a hundred that wait together. What the function takes is the
+//! length of its own spans, so that nothing before or after it counts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use appcenter_sim::{Spec, World};
+use azure_storage_blob::BlobContainerClient;
+use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
+use azurite::Azurite;
+use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+use stack::{Settings, Stack};
+use telemetry_sink::{Sink, Span};
+
+use super::machine;
+use super::search::{APP, Group, Kind, archive, identifiers};
+use crate::cargo::{Profile, given_or_built};
+use crate::table::Table;
+
+/// The archive's container, as the product knows it without a setting.
+const CONTAINER: &str = "archive";
+/// The day that the archive is of, as its blobs' names begin.
+const DAY: &str = "2026/11/20/";
+/// Blobs in flight when only downloading; what is fastest counts.
+const IN_FLIGHT: [usize; 3] = [8, 16, 32];
+/// Requests that wait together.
+const TOGETHER: usize = 100;
+/// Identifiers of one request.
+const IDENTIFIERS: usize = 3;
+/// The least share of the download's speed.
+const SPEED_GOAL: f64 = 0.9;
+/// The most that all together cost, in passes for one.
+const COST_GOAL: f64 = 1.2;
+/// How long requests may take to wait for the search, and to end.
+const LIMIT: Duration = Duration::from_secs(300);
+/// How long the search may take.
+const SEARCH_LIMIT: Duration = Duration::from_secs(600);
+/// How often what moves is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Use this release build of `appcenter-dsr` instead of building one.
+    #[arg(long)]
+    handler: Option<PathBuf>,
+    /// Size of the day, in MiB.
+    #[arg(long, default_value_t = 512)]
+    mib: u64,
+    /// Makes another archive and other people.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How often each is measured; the medians count.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Write all figures to this file as well.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When something does not start, or the search reads anything but the day, or this program is not a release build: the
+/// SDK would be slow in it.
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    ensure!(
+        !cfg!(debug_assertions),
+        "the SDK's own speed is measured in this program: run `cargo run --release --package xtask -- bench day`"
+    );
+    ensure!(options.runs > 0, "at least one run");
+    let handler = given_or_built(options.handler.as_deref(), Profile::Release).await?;
+    let root = stack::project_root().join("target/bench");
+    std::fs::create_dir_all(&root)?;
+    let archive = archive::ready(&root, options.mib << 20, options.seed)?;
+    let machine = machine();
+    println!("{machine}\n");
+    let bench = Bench::start(&handler).await?;
+    let day = bench.upload(&archive.folder).await?;
+    println!("A day of {} blobs, {} bytes", day.blobs, day.bytes);
+    // What nobody has read yet comes from the disk.
+    bench.download(IN_FLIGHT[0]).await?;
+
+    let mut people = identifiers(options.seed, Group::Absent, 10_000).into_iter();
+    let people = people.by_ref().filter(|it| it.kind != Kind::Term);
+    let texts: Vec<(Kind, String)> = people.map(|it| (it.kind, it.text)).collect();
+    let mut people = texts.chunks_exact(IDENTIFIERS);
+    let mut times = [const { Vec::new() }; 3];
+    for turn in 0..options.runs {
+        let mut fastest = f64::MAX;
+        for in_flight in IN_FLIGHT {
+            fastest = fastest.min(bench.download(in_flight).await?);
+        }
+        let one = bench.search(&day, turn, 1, &mut people).await?;
+        let all = bench.search(&day, turn, TOGETHER, &mut people).await?;
+        println!(
+            "  download {fastest:.2} s, one request {one:.2} s, {TOGETHER} requests {all:.2} s"
+        );
+        for (times, time) in times.iter_mut().zip([fastest, one, all]) {
+            times.push(time);
+        }
+    }
+    report(&options, &machine, &day, times)
+}
+
+fn report(
+    options: &Options,
+    machine: &str,
+    day: &Day,
+    mut times: [Vec<f64>; 3],
+) -> anyhow::Result<()> {
+    let [download, one, all] = times.each_mut().map(|times| {
+        times.sort_unstable_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let speed = |seconds: f64| format!("{:.0} MB/s", day.bytes as f64 / seconds / 1e6);
+    let mut table = Table::new(&["what", "goal", "median", ""]);
+    table.row(&[&"the SDK, downloading alone", &"", &speed(download)]);
+    table.row(&[&"blob-search for one request", &"", &speed(one)]);
+    table.row(&[
+        &format!("blob-search for {TOGETHER} requests"),
+        &"",
+        &speed(all),
+    ]);
+    let share = download / one;
+    table.goal(
+        "speed for one request, of the download's",
+        &format!(">= {SPEED_GOAL}"),
+        &format!("{share:.2}"),
+        share >= SPEED_GOAL,
+    );
+    let cost = all / one;
+    table.goal(
+        &format!("cost of {TOGETHER} requests, of one's"),
+        &format!("<= {COST_GOAL}"),
+        &format!("{cost:.2}"),
+        cost <= COST_GOAL,
+    );
+    println!("{table}");
+    if let Some(path) = &options.json {
+        let [download, one, all] = times;
+        let figures = json!({
+            "machine": machine, "blobs": day.blobs, "bytes": day.bytes,
+            "download_seconds": download, "one_seconds": one, "together_seconds": all,
+        });
+        std::fs::write(path, format!("{figures:#}\n"))?;
+        println!("  Figures written to {}", path.display());
+    }
+    Ok(())
+}
+
+/// What lies in the emulator.
+struct Day {
+    blobs: u64,
+    bytes: u64,
+}
+
+/// Everything that runs, but for the host that searches.
+struct Bench {
+    stack: Stack,
+    sink: Sink,
+    archive: BlobContainerClient,
+    /// The app's owner and name.
+    app: Value,
+}
+
+impl Bench {
+    /// Starts a world of one app, whose host does all but search.
+    async fn start(handler: &std::path::Path) -> anyhow::Result<Self> {
+        let sink = Sink::start().await?;
+        let settings = Settings::new(handler)
+            .with("AzureWebJobs.blob-search.Disabled", "true")
+            .with("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url());
+        let world = World::generate(&Spec {
+            seed: "bench day".to_owned(),
+            installs: 20,
+            person_installs: 1,
+            reports: 40,
+            person_reports: 4,
+            event_rows: 100,
+            days: 1,
+            ..Spec::default()
+        })?;
+        let azurite = Arc::new(Azurite::start().await?);
+        let stack = Stack::start(azurite, world, settings).await?;
+        let app = stack.sim.world(|world| {
+            let request = world.request("export")?;
+            request.document["apps"].get(0).cloned()
+        });
+        Ok(Self {
+            archive: stack.account.container(CONTAINER)?,
+            app: app.context("a generated world has a request of an app")?,
+            sink,
+            stack,
+        })
+    }
+
+    /// Puts the generated day beside what the world exported, as the same app's.
+    async fn upload(&self, folder: &std::path::Path) -> anyhow::Result<Day> {
+        let (own, id) = self.own_app().await?;
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(&next)? {
+                let entry = entry?;
+                match entry.file_type()?.is_dir() {
+                    true => folders.push(entry.path()),
+                    false => files.push(entry.path()),
+                }
+            }
+        }
+        let sizes = files.iter().map(|file| {
+            let (own, id) = (&own, &id);
+            async move {
+                let text = std::fs::read_to_string(file)?.replace(APP, id);
+                let name = file.strip_prefix(folder)?.to_str().context("a name")?;
+                let name = name
+                    .strip_prefix(APP)
+                    .context("an archive of another app")?;
+                let blob = self.archive.blob_client(&format!("{own}{}", &name[1..]));
+                let size = text.len() as u64;
+                blob.upload(bytes::Bytes::from(text).into(), None).await?;
+                anyhow::Ok(size)
+            }
+        });
+        let sizes: Vec<_> = sizes.collect();
+        let sizes: Vec<u64> = futures::stream::iter(sizes)
+            .buffer_unordered(16)
+            .try_collect()
+            .await?;
+        Ok(Day {
+            blobs: sizes.len() as u64,
+            bytes: sizes.iter().sum(),
+        })
+    }
+
+    /// What the names of the app's blobs begin with before the year, and its ID.
+    async fn own_app(&self) -> anyhow::Result<(String, String)> {
+        let mut blobs = self.archive.list_blobs(None)?;
+        while let Some(blob) = blobs.try_next().await? {
+            let name = blob.name.unwrap_or_default();
+            let (Some((own, _)), true) = (name.split_once("20"), name.ends_with("logs.v1.data"))
+            else {
+                continue;
+            };
+            let blob = self.archive.blob_client(&name).download(None).await?;
+            let rows: Value = serde_json::from_slice(&blob.body.collect().await?)?;
+            let id = rows[0]["AppId"].as_str().context("a row has no app")?;
+            return Ok((own.to_owned(), id.to_owned()));
+        }
+        bail!("the world exported no rows")
+    }
+
+    /// Downloads the day's blobs and forgets them; how long it took, in seconds.
+    async fn download(&self, in_flight: usize) -> anyhow::Result<f64> {
+        let (own, _) = self.own_app().await?;
+        let begin = Instant::now();
+        let options = BlobContainerClientListBlobsOptions {
+            prefix: Some(format!("{own}{DAY}")),
+            ..BlobContainerClientListBlobsOptions::default()
+        };
+        let blobs = self.archive.list_blobs(Some(options))?;
+        let read = blobs
+            .map_err(anyhow::Error::from)
+            .map_ok(|blob| async move {
+                let name = blob.name.context("a blob has no name")?;
+                // On a task of its own, as the search's downloads are.
+                let blob = self.archive.blob_client(&name);
+                let task = tokio::spawn(async move {
+                    let mut body = blob.download(None).await?.body;
+                    let mut bytes = 0;
+                    while let Some(chunk) = body.try_next().await? {
+                        bytes += chunk.len() as u64;
+                    }
+                    azure_core::Result::Ok(bytes)
+                });
+                anyhow::Ok(task.await??)
+            });
+        let bytes: u64 = read
+            .try_buffer_unordered(in_flight)
+            .try_fold(0, |sum, it| async move { Ok(sum + it) })
+            .await?;
+        ensure!(bytes > 0, "nothing was downloaded");
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// Files requests, waits until all wait for the search, and lets it run; how long it took, in seconds.
+    async fn search<'t>(
+        &self,
+        day: &Day,
+        turn: usize,
+        count: usize,
+        people: &mut impl Iterator<Item = &'t [(Kind, String)]>,
+    ) -> anyhow::Result<f64> {
+        let mut ids = Vec::with_capacity(count);
+        for n in 0..count {
+            let person = people.next().context("there are no more people")?;
+            let of_kind = |kind: Kind| -> Vec<&str> {
+                let texts = person.iter().filter(|(it, _)| *it == kind);
+                texts.map(|(_, text)| text.as_str()).collect()
+            };
+            let date = DAY.trim_end_matches('/').replace('/', "-");
+            let document = json!({
+                "kind": "export",
+                "reference": format!("BENCH-{turn}-{count}-{n}"),
+                "apps": [self.app],
+                "subject": {
+                    "install_ids": of_kind(Kind::Install),
+                    "user_ids": of_kind(Kind::User),
+                    "emails": of_kind(Kind::Email),
+                },
+                "include": ["diagnostics"],
+                "window": { "from": date, "to": date },
+            });
+            ids.push(self.stack.api.submit(&document).await?);
+        }
+        for id in &ids {
+            self.until(id, |status| status["step"] == "find").await?;
+        }
+        // What is on its way to the queue arrives.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = self.spans().len();
+        let searching = self
+            .stack
+            .another_host(&[("AzureWebJobs.blob-search.Disabled", "false")])
+            .await?;
+        let received = self
+            .sink
+            .wait(SEARCH_LIMIT, |received| {
+                let spans = searches(&received.spans);
+                spans.skip(before).map(bytes).sum::<u64>() >= day.bytes
+            })
+            .await?;
+        for id in &ids {
+            self.until(id, |status| status["step"] != "find").await?;
+        }
+        drop(searching);
+        for id in &ids {
+            let ended = self
+                .until(id, |status| {
+                    !matches!(status["status"].as_str(), Some("received" | "running"))
+                })
+                .await?;
+            let status = ended["status"].as_str().unwrap_or_default();
+            ensure!(
+                status.starts_with("completed"),
+                "a request ended as {status}"
+            );
+        }
+        let spans: Vec<&Span> = searches(&received.spans).skip(before).collect();
+        let read: u64 = spans.iter().map(|span| bytes(span)).sum();
+        ensure!(
+            read == day.bytes,
+            "the search read {read} bytes of a day of {}: it ran more than once, or not to its end",
+            day.bytes
+        );
+        let nanos: u64 = spans
+            .iter()
+            .map(|span| span.end.saturating_sub(span.start))
+            .sum();
+        Ok(nanos as f64 / 1e9)
+    }
+
+    /// Waits until a request's status is as it should be.
+    async fn until(&self, id: &str, is_there: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let status = self.stack.api.status(id).await?;
+            if is_there(&status) {
+                return Ok(status);
+            }
+            ensure!(
+                Instant::now() < end,
+                "a request does not move on: {status:#}"
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        searches(&self.sink.received().spans).cloned().collect()
+    }
+}
+
+/// The invocations that searched.
+fn searches(spans: &[Span]) -> impl Iterator<Item = &Span> {
+    spans.iter().filter(|span| span.name == "blob-search")
+}
+
+/// What an invocation read.
+fn bytes(span: &Span) -> u64 {
+    let bytes = span.attributes.get("dsr.search.bytes");
+    bytes.and_then(Value::as_u64).unwrap_or(0)
+}
