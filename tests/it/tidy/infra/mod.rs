@@ -3,6 +3,7 @@
 
 mod alerts;
 mod closed;
+mod kept;
 mod names;
 mod parameters;
 mod publishing;
@@ -46,4 +47,17 @@ fn parameters() -> BTreeSet<String> {
 fn between<'a>(text: &'a str, open: &str, close: &str) -> BTreeSet<&'a str> {
     let parts = text.split(open).skip(1);
     parts.filter_map(|part| part.split(close).next()).collect()
+}
+
+/// What a variable of `main.bicep` is set to, as it is written there.
+fn variable_of(main: &str, variable: &str) -> String {
+    let begin = format!("var {variable} = ");
+    let line = main.lines().find_map(|line| line.strip_prefix(&begin));
+    let line = line.unwrap_or_else(|| panic!("no variable {variable}"));
+    line.trim_matches('\'').to_owned()
+}
+
+/// How often a text stands in another.
+fn count(text: &str, part: &str) -> usize {
+    text.match_indices(part).count()
 }

@@ -6,8 +6,8 @@ use appcenter_dsr::work::names;
 use appcenter_dsr::workflow::Function;
 use appcenter_dsr::workflow::stage::Trigger;
 
-use super::super::read;
-use super::{block, default_of};
+use super::super::{files, read};
+use super::{block, count, default_of, variable_of};
 
 #[test]
 fn queues_are_those_of_functions() {
@@ -49,4 +49,74 @@ fn containers_and_times_are_those_of_the_settings() {
         read("infra/modules/work-storage.bicep").contains(&rule),
         "{rule}"
     );
+}
+
+/// A secret is written, read and explained under one name, which stands in `main.bicep` only.
+#[test]
+fn secrets_have_one_name() {
+    let main = read("infra/main.bicep");
+    let app = read("infra/modules/function-app.bicep");
+    let security = read("docs/SECURITY.md");
+    let deploy = read("docs/DEPLOY.md");
+    for variable in ["tokenName", "connectionName"] {
+        let name = variable_of(&main, variable);
+        let written = format!("\n    name: {variable}\n");
+        let passed = format!("\n    {variable}: {variable}\n");
+        assert_eq!(count(&main, &written), 1, "the secret {name} is written");
+        assert_eq!(count(&main, &passed), 1, "the app is told of {name}");
+        let read_by = format!("${{vaultUri}}secrets/${{{variable}}})'");
+        assert_eq!(count(&app, &read_by), 1, "the app reads {name}");
+        for (page, text) in [("docs/SECURITY.md", &security), ("docs/DEPLOY.md", &deploy)] {
+            let is_named = text.contains(&format!("`{name}`"));
+            assert!(is_named, "{page} does not say where the secret `{name}` is");
+        }
+    }
+    // No reference goes round it.
+    for file in files("infra") {
+        for rest in file.text.split("}secrets/").skip(1) {
+            assert!(
+                rest.starts_with("${"),
+                "{}: a name in a reference",
+                file.path
+            );
+        }
+    }
+    let command = "az keyvault secret set --name ";
+    let named = security.split(command).nth(1).unwrap_or_default();
+    let named = named.split(' ').next().unwrap_or_default();
+    assert_eq!(named, variable_of(&main, "tokenName"), "docs/SECURITY.md");
+}
+
+/// Who runs the script for the database is told the names that are deployed.
+#[test]
+fn the_database_script_names_what_is_deployed() {
+    let main = read("infra/main.bicep");
+    let script = read("infra/database-user.sql");
+    assert!(main.contains("\n  name: '${name}-identity'\n"), "identity");
+    let identity = format!("Identity=\"{}-identity\"", default_of(&main, "name"));
+    let database = format!(" -d {} ", variable_of(&main, "databaseName"));
+    for part in [identity, database] {
+        assert!(script.contains(&part), "infra/database-user.sql: {part}");
+    }
+}
+
+/// The container that is made is the one that the app's package is put into.
+#[test]
+fn the_package_has_one_container() {
+    let main = read("infra/main.bicep");
+    let name = variable_of(&main, "deploymentContainer");
+    assert_eq!(count(&main, &format!("'{name}'")), 1);
+    let passed = "\n    deploymentContainer: deploymentContainer\n";
+    assert_eq!(count(&main, passed), 2, "to the storage, and to the app");
+    for (file, line) in [
+        ("work-storage", "  name: deploymentContainer\n"),
+        (
+            "function-app",
+            "value: '${workBlobEndpoint}${deploymentContainer}'\n",
+        ),
+    ] {
+        let text = read(&format!("infra/modules/{file}.bicep"));
+        assert_eq!(count(&text, line), 1, "{file}: {line}");
+    }
+    assert_ne!(name, variable_of(&main, "workContainer"));
 }

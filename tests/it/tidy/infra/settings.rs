@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use appcenter_dsr::config::{Config, LedgerDatabase, SqlEncryption, SqlLogin, Storage, env};
 
+use serde_json::Value;
+
 use super::super::read;
-use super::{block, default_of};
+use super::{block, count, default_of};
 
 /// Settings that infra/ leaves at their defaults, or to its parameter `settings`, with the reason.
 const LEFT: [(&str, &[&str]); 6] = [
@@ -52,19 +54,25 @@ const LEFT: [(&str, &[&str]); 6] = [
     ("how much is logged", &["DSR_LOG"]),
 ];
 
-/// The app settings of function-app.bicep: name and expression.
-fn settings() -> BTreeMap<String, String> {
-    block(
-        &read("infra/modules/function-app.bicep"),
-        "var appSettings = {",
-        "}",
-    )
-    .iter()
-    .map(|line| {
+/// App settings of function-app.bicep: name and expression.
+fn settings_of(block_of: &str) -> BTreeMap<String, String> {
+    let app = read("infra/modules/function-app.bicep");
+    let lines = block(&app, &format!("var {block_of} = {{"), "}");
+    let pairs = lines.iter().map(|line| {
         let (name, value) = line.split_once(": ").expect("a name and a value");
         (name.to_owned(), value.to_owned())
-    })
-    .collect()
+    });
+    pairs.collect()
+}
+
+/// All of them.
+fn settings() -> BTreeMap<String, String> {
+    let mut all = settings_of("usualSettings");
+    for (name, value) in settings_of("fixedSettings") {
+        let is_new = all.insert(name.clone(), value).is_none();
+        assert!(is_new, "{name} twice in function-app.bicep");
+    }
+    all
 }
 
 #[test]
@@ -175,6 +183,39 @@ fn what_is_deployed_is_a_valid_configuration() {
                 LedgerDatabase::None => assert!(ledger.is_empty()),
                 LedgerDatabase::Sqlite(_) => panic!("a file is lost with its instance"),
             }
+        }
+    }
+}
+
+/// `settings` of a deployment is for what has no parameter: who could say a thing in two places would say it in one.
+#[test]
+fn what_has_a_parameter_is_said_by_it_alone() {
+    let app = read("infra/modules/function-app.bicep");
+    let order = "items(union(usualSettings, settings, fixedSettings))";
+    assert!(app.contains(order), "the last one of a union wins");
+    let fixed = settings_of("fixedSettings");
+    for (name, value) in settings() {
+        let value = value.trim_start_matches("string(").trim_end_matches(')');
+        let is_given = app.contains(&format!("\nparam {value} "));
+        // A database and a collector can be somebody else's.
+        let is_free = ["ledgerDatabase", "insightsConnectionString"].contains(&value);
+        assert!(
+            !is_given || is_free || fixed.contains_key(&name),
+            "{name} is a parameter, and `settings` could say something else"
+        );
+    }
+    // The rule that removes packages counts the days of the setting.
+    let main = read("infra/main.bicep");
+    assert_eq!(count(&main, "\n    packageDays: packageDays\n"), 2);
+    assert_eq!(fixed["RETENTION_PACKAGE_DAYS"], "string(packageDays)");
+    let storage = read("infra/modules/work-storage.bicep");
+    assert!(storage.contains("daysAfterModificationGreaterThan: packageDays + 7\n"));
+    for file in ["dev", "prod"] {
+        let path = format!("infra/{file}.parameters.json");
+        let json: Value = serde_json::from_str(&read(&path)).expect("JSON");
+        let given = &json["parameters"]["settings"]["value"];
+        for name in given.as_object().into_iter().flat_map(|it| it.keys()) {
+            assert!(!fixed.contains_key(name), "{path}: {name} has no effect");
         }
     }
 }
