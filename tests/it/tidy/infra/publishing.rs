@@ -1,6 +1,6 @@
 //! How the package gets there: azd, and the workflow on GitHub.
 
-use super::super::{files, read};
+use super::super::{files, read, root};
 
 #[test]
 fn azd_deploys_what_is_packaged() {
@@ -23,6 +23,41 @@ fn azd_deploys_what_is_packaged() {
         "azd finds the app by this tag"
     );
     assert!(read("dev/xtask/src/package.rs").contains("target/package\""));
+}
+
+/// What the workflow calls is there, and it deploys the service of azure.yaml from the zip that was packaged.
+#[test]
+fn the_workflow_calls_what_is_there() {
+    let workflow = read(".github/workflows/deploy.yml");
+    let mut count = 0;
+    for word in workflow.split(|it: char| it.is_whitespace() || "\"'`()".contains(it)) {
+        let word = word.trim_end_matches([',', ';', ':', '.']);
+        let is_path = [".ci/", "dev/", "docs/", "infra/"]
+            .iter()
+            .any(|it| word.starts_with(it));
+        if is_path {
+            assert!(
+                root().join(word).exists(),
+                "deploy.yml: {word} is not there"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "paths have another form: look at this test");
+    for line in [
+        "run: .ci/run",
+        "run: cargo xtask package",
+        "path: target/package/appcenter-dsr.zip",
+        "azd deploy handler --from-package appcenter-dsr.zip --no-prompt",
+        "python3 dev/infra/kept.py \"$RUNNER_TEMP/deployments.json\" \"$RUNNER_TEMP/groups.json\" --reset \"$RESET\"",
+    ] {
+        let is_there = workflow.lines().any(|it| it.trim() == line);
+        assert!(is_there, "deploy.yml has no line `{line}`");
+    }
+    // It looks at what was deployed before it deploys.
+    let (before, after) = workflow.split_once("dev/infra/kept.py").expect("the look");
+    assert!(!before.contains("azd provision") && after.contains("azd provision --no-state"));
+    assert!(read("dev/xtask/src/package.rs").contains("appcenter-dsr.zip"));
 }
 
 #[test]
