@@ -54,7 +54,7 @@ param storageSku string = 'Standard_ZRS'
 
 // The app.
 
-@description('Further app settings, by name: those of the README that are to differ from their defaults.')
+@description('Further app settings, by name: those of the README that are to differ from their defaults. What has a parameter or a resource of its own here is not taken from it.')
 param settings object = {}
 
 @description('Origins of web pages that may call the app, such as intake forms.')
@@ -149,6 +149,8 @@ var allTags = union(tags, {
 })
 var workContainer = 'dsr'
 var deploymentContainer = 'deployments'
+var tokenName = 'appcenter-api-token'
+var connectionName = 'export-connection-string'
 var makesArchive = empty(archiveAccount)
 var archiveName = makesArchive ? 'st${short}a${suffix}' : archiveAccount
 var servicesInPublic = privateNetwork ? 'Disabled' : 'Enabled'
@@ -243,7 +245,7 @@ module token 'modules/secret.bicep' = if (!empty(appCenterToken)) {
   name: 'app-center-token'
   params: {
     vault: secrets.outputs.name
-    name: 'appcenter-api-token'
+    name: tokenName
     contentType: 'App Center API token'
     value: appCenterToken
   }
@@ -253,6 +255,7 @@ module connection 'modules/export-connection.bicep' = if (exportType == 'custom'
   name: 'export-connection'
   params: {
     vault: secrets.outputs.name
+    name: connectionName
     account: archiveName
     accountResourceGroup: archiveGroup
   }
@@ -387,6 +390,8 @@ module app 'modules/function-app.bicep' = {
     exportType: exportType
     packageDays: packageDays
     vaultUri: secrets.outputs.uri
+    tokenName: tokenName
+    connectionName: connectionName
     ledgerDatabase: ledger ? 'Server=tcp:${databaseHost},1433;Database=${databaseName};Encrypt=Strict;Authentication=Active Directory Managed Identity;User ID=${identity.properties.clientId}' : ''
     insightsConnectionString: monitoring.outputs.connectionString
     settings: settings

@@ -4,6 +4,9 @@
 @description('Name of the vault.')
 param vault string
 
+@description('Name of the secret.')
+param name string
+
 @description('Name of the archive account.')
 param account string
 
@@ -22,7 +25,7 @@ resource archive 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
 resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
   // checkov:skip=CKV_AZURE_41: Account keys do not expire; docs/SECURITY.md says when and how they are changed.
   parent: keyVault
-  name: 'export-connection-string'
+  name: name
   properties: {
     contentType: 'Connection string of a storage account'
     value: 'DefaultEndpointsProtocol=https;AccountName=${account};AccountKey=${archive.listKeys().keys[0].value};EndpointSuffix=${environment().suffixes.storage}'

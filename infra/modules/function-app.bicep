@@ -45,13 +45,19 @@ param packageDays int
 @description('Address of the vault, with a slash at its end.')
 param vaultUri string
 
+@description('Name of the secret that is the App Center token.')
+param tokenName string
+
+@description('Name of the secret that is the connection string of a custom export.')
+param connectionName string
+
 @description('Connection string of the ledger\'s database; empty without one.')
 param ledgerDatabase string
 
 @description('Connection string of Application Insights: an address, no secret, since it takes tokens only.')
 param insightsConnectionString string
 
-@description('Further app settings; they win over those of this file.')
+@description('Further app settings; they win over the defaults of this file, and give way to what is fixed in it.')
 param settings object
 
 @description('Origins of web pages that may call the app.')
@@ -73,8 +79,11 @@ param maximumInstances int
 param workspaceId string
 
 // Every name that the handler reads stands in src/config/env.rs (a test compares them).
-var appSettings = {
-  APPCENTER_API_TOKEN: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/appcenter-api-token)'
+
+// What a resource or a rule of these templates stands for: `settings` cannot name another container, vault or number of
+// days than the one that is made, opened or counted here.
+var fixedSettings = {
+  APPCENTER_API_TOKEN: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${tokenName})'
   AzureWebJobsStorage__accountName: workAccount
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -82,17 +91,22 @@ var appSettings = {
   ARCHIVE_STORAGE__clientId: identityClientId
   ARCHIVE_CONTAINER: archiveContainer
   EXPORT_TYPE: exportType
-  EXPORT_SUBSCRIPTION_ID: exportType == 'standard' ? subscription().subscriptionId : ''
-  EXPORT_CONNECTION_STRING: exportType == 'custom' ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/export-connection-string)' : ''
-  LEDGER_DATABASE: ledgerDatabase
-  APPCENTER_PATH: empty(ledgerDatabase) ? 'blob' : 'auto'
-  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+  EXPORT_CONNECTION_STRING: exportType == 'custom' ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${connectionName})' : ''
   RETENTION_PACKAGE_DAYS: string(packageDays)
   WORK_CONTAINER: workContainer
 }
 
-var settingList = [for setting in items(union(appSettings, settings)): {
+// What `settings` may say otherwise.
+var usualSettings = {
+  EXPORT_SUBSCRIPTION_ID: exportType == 'standard' ? subscription().subscriptionId : ''
+  LEDGER_DATABASE: ledgerDatabase
+  APPCENTER_PATH: empty(ledgerDatabase) ? 'blob' : 'auto'
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+}
+
+// The last one wins.
+var settingList = [for setting in items(union(usualSettings, settings, fixedSettings)): {
   name: setting.key
   value: setting.value
 }]

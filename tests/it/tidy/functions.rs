@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use appcenter_dsr::config::{Config, env};
 use appcenter_dsr::report::Code;
 use appcenter_dsr::workflow::stage::Trigger;
 use appcenter_dsr::workflow::{Function, Status, Step};
@@ -156,6 +157,40 @@ fn the_host_reads_queues_as_we_write_them() {
             "host.json {pointer}"
         );
     }
+}
+
+/// Longest that an invocation goes on after its time is over: a call that began in the last moment (tried again for 20 s,
+/// the last answer read for 30 s), then what is left is saved, with as much for the storage.
+const LAST_CALLS: u64 = 120;
+
+/// A timeout kills the handler with all that runs in it: it must never be met, whatever the setting says.
+#[test]
+fn an_invocation_ends_before_the_host_ends_it() {
+    let accepts = |seconds: u64| {
+        let seconds = seconds.to_string();
+        let config = Config::from_lookup(&|name| match name {
+            "INVOCATION_SECONDS" => Some(seconds.clone()),
+            "AzureWebJobsStorage" => Some("UseDevelopmentStorage=true".to_owned()),
+            _ => None,
+        });
+        config.is_ok()
+    };
+    let longest = (1..=86_400).rev().find(|seconds| accepts(*seconds));
+    let longest = longest.expect("the setting accepts something");
+    assert_eq!(longest, 240, "no invocation may run longer than 4 minutes");
+    let host: Value = serde_json::from_str(&read("host.json")).expect("JSON");
+    let timeout = host["functionTimeout"].as_str().unwrap_or_default();
+    let parts: Vec<u64> = timeout.split(':').flat_map(str::parse).collect();
+    let [hours, minutes, seconds] = parts[..] else {
+        panic!("functionTimeout is `{timeout}`, and not hh:mm:ss");
+    };
+    let timeout = hours * 3600 + minutes * 60 + seconds;
+    assert!(timeout >= longest + LAST_CALLS, "{timeout} s, {longest} s");
+    let default = env::INVOCATION_SECONDS.default.unwrap_or_default();
+    let said = format!("`INVOCATION_SECONDS` ({default}, at most {longest})");
+    assert!(read("docs/HOST.md").contains(&said), "docs/HOST.md: {said}");
+    let meaning = env::INVOCATION_SECONDS.meaning;
+    assert!(meaning.ends_with(&format!("(at most {longest}).")));
 }
 
 #[test]

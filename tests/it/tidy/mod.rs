@@ -13,7 +13,14 @@ mod text;
 use std::path::{Path, PathBuf};
 
 /// What is not the project's own text, such as the `.git` folder (in a worktree a file).
-const SKIPPED: [&str; 5] = [".git", ".azurite", ".venv", "node_modules", "target"];
+const SKIPPED: [&str; 6] = [
+    ".git",
+    ".azure",
+    ".azurite",
+    ".venv",
+    "node_modules",
+    "target",
+];
 
 /// A file of the project, by its path from the root with `/`.
 #[derive(Debug)]

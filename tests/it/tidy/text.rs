@@ -111,6 +111,26 @@ fn breaches_are_found() {
     }
 }
 
+/// Who reads one page only has to learn there what the mark stands for.
+#[test]
+fn the_mark_of_what_was_not_run_is_explained() {
+    let mark = '\u{25cc}';
+    let mut pages = 0;
+    for file in files("") {
+        let is_page = file.path.starts_with("docs/") || file.path.starts_with("infra/");
+        if (is_page || file.path == "README.md") && file.text.contains(mark) {
+            let explained = format!("marked {mark} was never run");
+            assert!(
+                file.text.contains(&explained),
+                "{}: `{explained}` stands nowhere",
+                file.path
+            );
+            pages += 1;
+        }
+    }
+    assert!(pages >= 3, "the mark is another one: look at this test");
+}
+
 #[test]
 fn files_end_with_a_line_break() {
     for file in files("").iter().filter(|file| {
