@@ -6,6 +6,7 @@ pub mod fields;
 pub mod hit;
 pub mod ids;
 pub mod plan;
+pub mod retired;
 pub(crate) mod strict;
 pub mod subject;
 pub mod trace;

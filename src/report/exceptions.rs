@@ -11,7 +11,7 @@ use super::copies::gone_by;
 use super::item::{Item, Outcome};
 use super::text::{many, scrub};
 use crate::domain::plan::{Coverage, Gap, Unreadable};
-use crate::domain::{Include, Kind};
+use crate::domain::{Include, Kind, retired};
 use crate::workflow::record::Status;
 
 /// Different reasons that are told apart for one code; the rest are told together.
@@ -55,6 +55,9 @@ codes! {
     /// Planned, tried, not done.
     ItemFailed = "item_failed", retry: true,
         "Repair the cause, then retry: a new plan holds what is left.";
+    /// Only App Center could have done it, which is gone.
+    Retired = "retired", retry: false,
+        "App Center is gone, and what it held with it; erase what the archive holds, and tell the person what could not be asked. If it is not gone, take `APPCENTER_RETIRED` away, and retry.";
     /// Planned, not tried.
     NotAttempted = "not_attempted", retry: true,
         "Retry: a new plan holds what is left.";
@@ -217,15 +220,30 @@ pub(super) fn of(report: &Report, inputs: &Inputs<'_>) -> Vec<Exception> {
     }
     all.extend(inputs.setup.iter().map(|it| {
         let app = it.app.as_ref().map(ToString::to_string);
-        exception(Code::Setup, app.as_deref(), 1, scrub(&it.text))
+        let code = or_retired(Code::Setup, &it.text);
+        exception(code, app.as_deref(), 1, scrub(&it.text))
     }));
     all.extend(report.unavailable.iter().map(|it| {
         let text = format!("{} ({}) could not be had: {}", it.what, it.count, it.reason);
-        exception(Code::Unavailable, None, it.count, text)
+        exception(
+            or_retired(Code::Unavailable, &it.reason),
+            None,
+            it.count,
+            text,
+        )
     }));
     all.extend(of_erasure(report));
     all.sort_by_key(|it| it.code);
     all
+}
+
+/// The code, but where the reason is that App Center is gone: no repair and no retry brings it back.
+fn or_retired(code: Code, reason: &str) -> Code {
+    if retired::is_said(reason) {
+        Code::Retired
+    } else {
+        code
+    }
 }
 
 /// Items that were planned and not done, by reason.
@@ -237,7 +255,7 @@ fn undone(items: &[Item], one: &str, several: &str) -> Vec<Exception> {
             .filter_map(|item| item.outcome.undone());
         let row = |(reason, n): (String, u64)| {
             exception(
-                code,
+                or_retired(code, &reason),
                 None,
                 n,
                 format!("{} {how}: {reason}", many(n, one, several)),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, StageError};
 use crate::app::App;
 use crate::config::DataPath;
-use crate::domain::AppRef;
+use crate::domain::{AppRef, retired};
 use crate::ledger::AppId;
 use crate::work::{self, names};
 use crate::workflow::{Record, Step};
@@ -261,7 +261,7 @@ pub fn is_retired(app: &App, setups: &[AppSetup], of: &AppRef) -> bool {
 /// What becomes of an item that only a service could do which is retired.
 #[must_use]
 pub fn retired() -> StageError {
-    StageError::permanent("App Center is retired: it was not asked")
+    StageError::permanent(retired::NOT_ASKED)
 }
 
 /// Reads what the current run learned of each app, in the request's order.

@@ -12,7 +12,7 @@ use self::choice::{beside, best, is_insights, is_new, others_disabled, state, ta
 use super::setup::{AppSetup, Path, Remembered, recall, remember};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known, retirement};
 use crate::appcenter::{Client, Error, ExportState as State};
-use crate::domain::AppRef;
+use crate::domain::{AppRef, retired};
 use crate::telemetry;
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::Record;
@@ -103,12 +103,12 @@ async fn ask(
 /// Goes on without App Center: what the archive holds is searched and delivered all the same.
 fn retire(setup: &mut AppSetup, evidence: &str) {
     setup.path = Path::Blob;
-    setup.path_reason = Some("App Center counts as retired".to_owned());
+    setup.path_reason = Some(retired::CONCLUDED.to_owned());
     setup.is_unreachable = true;
     setup.is_retired = true;
     note(
         &mut setup.exceptions,
-        format!("App Center counts as retired: {evidence}. {NOT_ASKED}"),
+        format!("{}: {evidence}. {NOT_ASKED}", retired::CONCLUDED),
     );
     note_unknown(setup);
 }

@@ -13,7 +13,7 @@ use super::setup::{self, AppSetup};
 use super::{Context, CutOutcome, Outcome, StageError, cut_by_app, not_known};
 use crate::appcenter::{Client, Error, TestPart, TestScope};
 use crate::domain::plan::{Action, TestRunItem, item_id};
-use crate::domain::{AppRef, Kind};
+use crate::domain::{AppRef, Kind, retired};
 use crate::work::{Slice, SliceEnd};
 use crate::workflow::{Record, Step};
 
@@ -120,7 +120,7 @@ pub(super) async fn run(
     let setups = setup::load(cx.app, record).await?;
     let known = setups.iter().find(|it| it.app.as_ref() == Some(&app));
     if setup::is_retired(cx.app, &setups, &app) {
-        export.miss(RUNS, "App Center is retired: it was not asked");
+        export.miss(RUNS, retired::NOT_ASKED);
         export.phase = Phase::Done;
     } else if known.is_none_or(|setup| setup.is_unreachable) {
         export.miss(RUNS, "App Center could not be asked about the app");

@@ -206,6 +206,44 @@ async fn a_retired_service_still_has_its_archive_searched() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_under_a_retired_service_claims_nothing() -> anyhow::Result<()> {
+    for is_set in [false, true] {
+        let (mut pump, delete, export) = start().await?;
+        // An earlier request learned the app's ID, by which the archive names its data.
+        pump.run(&export, &Disturb::nothing()).await?;
+        let asked = pump.sim.audit().calls.len();
+        pump.sim.set_retired(true);
+        if is_set {
+            pump.set("APPCENTER_RETIRED", "true");
+        }
+        let record = pump.run(&delete, &Disturb::nothing()).await?;
+        // Nothing of what was approved was done.
+        assert_eq!(record.status, Status::Failed, "{record:#?}");
+        let report = pump.report(&record).await?;
+        assert!(says(&record, &report, "retired"), "{report:#}");
+        // Nothing was blocked or deleted, and no item says that it was.
+        let audit = pump.sim.audit();
+        assert!(audit.blocked().is_empty() && audit.deleted().is_empty());
+        assert_eq!(audit.calls.len() == asked, is_set);
+        let text = report.to_string();
+        assert!(
+            !text.contains("\"deleted\"") && !text.contains("already_gone"),
+            "{report:#}"
+        );
+        // And nobody is sent to repair or retry what is gone.
+        let exceptions = report["exceptions"].as_array().expect("a list");
+        let retired = exceptions.iter().filter(|it| it["code"] == "retired");
+        let retired: Vec<_> = retired.map(|it| &it["text"]).collect();
+        for of in ["1 install failed", "3 reports failed"] {
+            let is_of = |text: &&&serde_json::Value| text.as_str().unwrap_or("").starts_with(of);
+            assert!(retired.iter().find(is_of).is_some(), "{retired:#?}");
+        }
+        assert!(!text.contains("item_failed"), "{report:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_was_retired_before_the_first_request_is_said() -> anyhow::Result<()> {
     let (pump, _, export) = start().await?;
     pump.sim.set_retired(true);

@@ -22,7 +22,7 @@ fn azd_deploys_what_is_packaged() {
         app.contains("'azd-service-name': 'handler'"),
         "azd finds the app by this tag"
     );
-    assert!(read("dev/xtask/src/package.rs").contains("target/package\""));
+    assert!(read("dev/xtask/src/package/mod.rs").contains("target/package\""));
 }
 
 /// What the workflow calls is there, and it deploys the service of azure.yaml from the zip that was packaged.
@@ -57,7 +57,7 @@ fn the_workflow_calls_what_is_there() {
     // It looks at what was deployed before it deploys.
     let (before, after) = workflow.split_once("dev/infra/kept.py").expect("the look");
     assert!(!before.contains("azd provision") && after.contains("azd provision --no-state"));
-    assert!(read("dev/xtask/src/package.rs").contains("appcenter-dsr.zip"));
+    assert!(read("dev/xtask/src/package/mod.rs").contains("appcenter-dsr.zip"));
 }
 
 #[test]
