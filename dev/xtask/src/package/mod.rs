@@ -133,3 +133,28 @@ async fn build(is_dynamic: bool) -> anyhow::Result<PathBuf> {
     set.env(STRIP.0, STRIP.1);
     build_with(set).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_local_tools_read_is_not_in_the_zip() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (app, zip) = (folder.path().join("app"), folder.path().join(ZIP));
+        std::fs::create_dir_all(app.join("jobs"))?;
+        for name in ["host.json", "jobs/function.json", "LICENSE"]
+            .iter()
+            .chain(&LOCAL)
+        {
+            std::fs::write(app.join(name), "{}")?;
+        }
+        write_zip(&app, &zip)?;
+        let unpacked = folder.path().join("unpacked");
+        unpack(&zip, &unpacked)?;
+        let names: Vec<_> = archive::files(&unpacked)?;
+        let names: Vec<_> = names.iter().map(|it| it.display().to_string()).collect();
+        assert_eq!(names, ["LICENSE", "host.json", "jobs/function.json"]);
+        Ok(())
+    }
+}
