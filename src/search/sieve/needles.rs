@@ -32,7 +32,7 @@ pub(super) struct Needles {
     pub(super) high_texts: Option<AhoCorasick>,
     /// Bytes that are looked for in records with characters that fold to letters of ASCII.
     pub(super) folding_texts: Option<AhoCorasick>,
-    /// Whether an identifier holds a backslash or what looks like an escape: then every escape may be a part of it.
+    /// Whether an identifier holds what looks like an escape: then every escape may be a part of it.
     pub(super) is_fragile: bool,
     /// Whether there is an identifier of which nothing can be looked for.
     pub(super) is_anything: bool,
@@ -132,10 +132,10 @@ impl Builder {
 
     fn note(&mut self, text: &str) {
         let bytes = text.as_bytes();
+        // A backslash alone is none: where it may be the identifier's own or a part of an escape, `around` leaves it to the
+        // exact search.
         self.is_fragile |= (0..bytes.len()).any(|at| {
-            // How many of the backslashes before an escape are its own is told by the exact search alone.
-            bytes.get(at) == Some(&b'\\')
-                || percent_at(bytes, at).is_some()
+            percent_at(bytes, at).is_some()
                 || hex_escape_at(bytes, at).is_some()
                 || entity(bytes, at).is_some()
         });

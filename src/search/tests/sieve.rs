@@ -376,6 +376,30 @@ proptest! {
         }
     }
 
+    /// Whose a backslash is, the identifier's or an escape's, is the hardest question of the first pass.
+    #[test]
+    fn nothing_with_backslashes_is_missed(
+        id in r"A[Aa]?A?\\a[Aan]?|[Aa]\\{2,3}[Aan]{2}|\\[Aan]{3,4}|[Aan]{3,4}\\|a(\\[Aanu/]){2,3}|[A-Z]{3,8}\\[a-z]{3,8}",
+        text in r#"([\\\\\\Aanu "/]|Aa|aa|\\x41|\\x61|\\x6e|\\u0041|\\u0061|\\u006E|\\u005c|\\u002f|%5C|%41|%61|%6E|&#92;|&#97;|UserId|"UserId":"|\\"UserId\\":\\"){1,24}"#,
+        ways in proptest::collection::vec(0..60_u8, 1..12),
+        deeper in 0..3_usize,
+    ) {
+        let person = Identifiers { user_ids: vec![id.clone()], ..Identifiers::default() };
+        let Ok(searcher) = Searcher::new(&[person]) else {
+            return Ok(());
+        };
+        let mut inner = text.clone();
+        let mut whole = format!("{text}{}{text}", escape(&id, &ways));
+        for _ in 0..deeper {
+            inner = serde_json::Value::from(inner).to_string();
+            whole = serde_json::json!({ "UserId": whole }).to_string();
+        }
+        for record in [&text, &inner, &whole] {
+            check(&searcher, record.as_bytes())?;
+            check(&searcher, format!("{{\"UserId\":\"{record}\"}}").as_bytes())?;
+        }
+    }
+
     #[test]
     fn many_layers_are_left_to_the_exact_search(
         parts in proptest::collection::vec(0..10_usize, 1..12),

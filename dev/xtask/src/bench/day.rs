@@ -306,7 +306,7 @@ impl Bench {
                 let texts = person.iter().filter(|(it, _)| *it == kind);
                 texts.map(|(_, text)| text.as_str()).collect()
             };
-            let date = DAY.trim_end_matches('/').replace('/', "-");
+            let date = date();
             let document = json!({
                 "kind": "export",
                 "reference": format!("BENCH-{turn}-{count}-{n}"),
@@ -389,9 +389,16 @@ impl Bench {
     }
 }
 
-/// The invocations that searched.
+/// The invocations that searched the day; the world has others, which are small.
 fn searches(spans: &[Span]) -> impl Iterator<Item = &Span> {
-    spans.iter().filter(|span| span.name == "blob-search")
+    let day = date();
+    let searches = spans.iter().filter(|span| span.name == "blob-search");
+    searches.filter(move |span| span.text("dsr.search.day") == day)
+}
+
+/// The day as requests and telemetry name it.
+fn date() -> String {
+    DAY.trim_end_matches('/').replace('/', "-")
 }
 
 /// What an invocation read.
