@@ -2,6 +2,7 @@
 //! each alert, each tile of the workbook and each gauge over what was recorded.
 
 mod alerts;
+mod gauges;
 mod kql;
 mod observed;
 
