@@ -5,6 +5,7 @@ mod alerts;
 mod gauges;
 mod kql;
 mod observed;
+mod workbook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
