@@ -85,6 +85,8 @@ impl Run {
         let slice = Message::step(&delete, 1, Step::Configure, Some(0)).text();
         run.deliver("export-configure", &slice).await?;
         let planned = run.drive(&delete).await?;
+        // Nothing else is open yet: the EU's fewest days are more than they will be.
+        run.sweep().await?;
         faults.add(Fault {
             operation: Some("Devices_BlockLogs".to_owned()),
             skip: 0,
