@@ -2,6 +2,7 @@
 // it to the subset in subset.json. Exit 1 with any diagnostic.
 //
 //   node check.js FOLDER [BICEP-FOLDER]
+//   node check.js --columns QUERY…            a JSON object: for each query the columns that it gives, with their types
 //
 // With a folder of Bicep files it also checks that each query is loaded by one of them, that what they load is there, and
 // that an alert splits by a column that its query has. What must not pass lies in broken/, and is tried first.
@@ -11,9 +12,9 @@
 const fs = require("node:fs");
 const path = require("node:path");
 
-const { Language, kindOf, parse, subset } = require("./language.js");
+const { Language, columnsOf, diagnosticsOf, kindOf, parse, subset } = require("./language.js");
 
-/** What is wrong with a query, and the columns that it gives. */
+/** What is wrong with a query, and the columns that it gives, with their types. */
 function check(text) {
   const faults = [];
   const place = (at) => {
@@ -21,9 +22,7 @@ function check(text) {
     return `${before.length}:${before[before.length - 1].length + 1}`;
   };
   const code = parse(text);
-  const diagnostics = code.GetDiagnostics();
-  for (let n = 0; n < diagnostics.Count; n += 1) {
-    const diagnostic = diagnostics.getItem(n);
+  for (const diagnostic of diagnosticsOf(code)) {
     faults.push(`${place(diagnostic.Start)}: ${diagnostic.Message}`);
   }
   const functions = new Set([...subset.functions, ...subset.aggregates]);
@@ -36,16 +35,11 @@ function check(text) {
       faults.push(`${place(node.TextStart)}: the function ${node.Name.SimpleName} is not in the subset`);
     }
   });
-  const columns = [];
-  const result = code.ResultType;
-  if (result instanceof Language.Symbols.TableSymbol) {
-    for (let n = 0; n < result.Columns.Count; n += 1) {
-      columns.push(result.Columns.getItem(n).Name);
-    }
-  } else {
+  const columns = columnsOf(code.ResultType);
+  if (!columns) {
     faults.push("1:1: the query gives no table");
   }
-  return { faults, columns };
+  return { faults, columns: columns ?? {} };
 }
 
 /** Every file with this ending below a folder, in order. */
@@ -90,8 +84,8 @@ function checkBicep(folder, queries) {
       const columns = queries.get(place);
       if (!columns) {
         faults.push(`${file}: loads ${name}, which is no query of the folder`);
-      } else if (dimension && !columns.includes(dimension)) {
-        faults.push(`${file}: splits by ${dimension}, but ${name} gives ${columns.join(", ")}`);
+      } else if (dimension && !(dimension in columns)) {
+        faults.push(`${file}: splits by ${dimension}, but ${name} gives ${Object.keys(columns).join(", ")}`);
       }
     }
   }
@@ -103,11 +97,17 @@ function checkBicep(folder, queries) {
   return faults;
 }
 
-function main([folder, bicep]) {
+function main([folder, ...others]) {
   if (!folder) {
     console.error("node check.js FOLDER [BICEP-FOLDER]");
     return 2;
   }
+  if (folder === "--columns") {
+    const columns = others.map((file) => [file, check(fs.readFileSync(file, "utf8")).columns]);
+    console.log(JSON.stringify(Object.fromEntries(columns)));
+    return 0;
+  }
+  const [bicep] = others;
   const { count, passed } = selfCheck();
   if (count === 0 || passed.length > 0) {
     console.error(`The check itself is broken: ${passed.join("; ") || "nothing to try it with"}`);

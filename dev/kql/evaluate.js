@@ -3,207 +3,17 @@
 //   node evaluate.js ROWS.json NOW QUERY…     a JSON object: for each query its rows
 //   node evaluate.js --self-check             the cases of cases.json
 //
-// ROWS.json holds a list of rows for each table of tables.json; NOW is the time that `ago` counts from. Values are as in
-// JSON, times in ISO 8601. What is not in the subset is an error, and so is a query that does not bind.
+// ROWS.json holds a list of rows for each table of tables.json that is there; NOW is the time that `ago` counts from. Values
+// are as in JSON, times in ISO 8601. What is not in the subset is an error, and so is a query that does not bind: without the
+// table, too, unless a fuzzy union stands in for it.
 
 "use strict";
 
 const fs = require("node:fs");
 const path = require("node:path");
 
-const { kindOf, parse, subset } = require("./language.js");
-
-/** A length of time, in milliseconds. */
-class Span {
-  constructor(milliseconds) {
-    this.milliseconds = milliseconds;
-  }
-}
-
-const children = (node) => {
-  const list = [];
-  for (let n = 0; n < node.ChildCount; n += 1) {
-    const child = node.GetChild(n);
-    if (child) {
-      list.push(child);
-    }
-  }
-  return list;
-};
-
-/** Children that are no tokens. */
-const parts = (node) => children(node).filter((child) => !kindOf(child).match(/(Token|Keyword)$/));
-
-/** The elements of a list. */
-const elements = (list) =>
-  children(list).map((element) => (kindOf(element) === "SeparatedElement" ? children(element)[0] : element));
-
-const text = (node) => node.ToString(0).replace(/\/\/[^\n]*\n/g, "").trim();
-
-const isMissing = (value) => value === null || value === undefined;
-
-/** What compares and groups: a time as its number. */
-const plain = (value) => {
-  if (value instanceof Date) {
-    return value.getTime();
-  }
-  return value instanceof Span ? value.milliseconds : value;
-};
-
-function timespan(literal) {
-  const units = { d: 86400000, h: 3600000, m: 60000, s: 1000, ms: 1 };
-  const found = /^(\d+(?:\.\d+)?)(d|h|m|s|ms)$/.exec(literal);
-  if (!found) {
-    throw new Error(`a time span ${literal}`);
-  }
-  return new Span(Number(found[1]) * units[found[2]]);
-}
-
-const isInteger = (node) => ["int", "long"].includes(node.ResultType && node.ResultType.Name);
-
-const numbers = (left, right, act) => (isMissing(left) || isMissing(right) ? null : act(left, right));
-
-/** Two values that are compared: none if one is missing; a text is never missing. */
-const compare = (act) => (left, right) => {
-  const [a, b] = [plain(left), plain(right)];
-  return isMissing(a) || isMissing(b) ? null : act(a, b);
-};
-
-const binary = {
-  AndExpression: (a, b) => a === true && b === true,
-  OrExpression: (a, b) => a === true || b === true,
-  EqualExpression: compare((a, b) => a === b),
-  NotEqualExpression: compare((a, b) => a !== b),
-  LessThanExpression: compare((a, b) => a < b),
-  LessThanOrEqualExpression: compare((a, b) => a <= b),
-  GreaterThanExpression: compare((a, b) => a > b),
-  GreaterThanOrEqualExpression: compare((a, b) => a >= b),
-  AddExpression: (a, b) => numbers(a, b, (x, y) => x + y),
-  SubtractExpression: (a, b) => numbers(a, b, (x, y) => x - y),
-  MultiplyExpression: (a, b) => numbers(a, b, (x, y) => x * y),
-};
-
-function number(value) {
-  if (isMissing(value) || value === "") {
-    return null;
-  }
-  const found = Number(value);
-  return Number.isNaN(found) ? null : found;
-}
-
-const functions = {
-  ago: (now, [span]) => new Date(now.getTime() - span.milliseconds),
-  bin: (_now, [value, size]) => {
-    if (isMissing(value)) {
-      return null;
-    }
-    const step = plain(size);
-    const floor = Math.floor(plain(value) / step) * step;
-    return value instanceof Date ? new Date(floor) : floor;
-  },
-  round: (_now, [value, digits]) => {
-    const scale = 10 ** (digits ?? 0);
-    return isMissing(value) ? null : Math.round(value * scale) / scale;
-  },
-  todouble: (_now, [value]) => number(value),
-  toint: (_now, [value]) => {
-    const found = number(value);
-    return found === null ? null : Math.trunc(found);
-  },
-  tostring: (_now, [value]) => {
-    if (value instanceof Date) {
-      return value.toISOString();
-    }
-    return isMissing(value) ? "" : String(value);
-  },
-};
-
-/** An expression's value in a row. */
-function evaluate(node, row, now) {
-  const kind = kindOf(node);
-  const value = (part) => evaluate(part, row, now);
-  switch (kind) {
-    case "NameReference": {
-      const name = text(node);
-      if (!(name in row)) {
-        throw new Error(`no column ${name}`);
-      }
-      return row[name];
-    }
-    case "StringLiteralExpression":
-    case "LongLiteralExpression":
-    case "RealLiteralExpression":
-      return JSON.parse(text(node));
-    case "TimespanLiteralExpression":
-      return timespan(text(node));
-    case "ParenthesizedExpression":
-      return value(parts(node)[0]);
-    case "UnaryMinusExpression":
-      return numbers(value(parts(node)[0]), 0, (found) => -found);
-    case "ElementExpression": {
-      const [of, selector] = parts(node);
-      const key = value(parts(selector)[0]);
-      const bag = value(of);
-      return isMissing(bag) ? null : (bag[key] ?? null);
-    }
-    case "InExpression": {
-      const [of, list] = parts(node);
-      const wanted = plain(value(of));
-      return elements(parts(list)[0]).some((one) => plain(value(one)) === wanted);
-    }
-    case "DivideExpression": {
-      const [left, right] = parts(node);
-      const quotient = numbers(value(left), value(right), (a, b) => (b === 0 ? null : a / b));
-      const isWhole = isInteger(left) && isInteger(right);
-      return isWhole && quotient !== null ? Math.trunc(quotient) : quotient;
-    }
-    case "FunctionCallExpression": {
-      const name = node.Name.SimpleName;
-      const given = args(node);
-      if (name === "iff") {
-        return value(value(given[0]) === true ? given[1] : given[2]);
-      }
-      if (name === "case") {
-        for (let n = 0; n + 1 < given.length; n += 2) {
-          if (value(given[n]) === true) {
-            return value(given[n + 1]);
-          }
-        }
-        return value(given[given.length - 1]);
-      }
-      if (!Object.hasOwn(functions, name)) {
-        throw new Error(`the function ${name} is not evaluated`);
-      }
-      return functions[name](now, given.map(value));
-    }
-    default: {
-      if (!Object.hasOwn(binary, kind)) {
-        throw new Error(`${kind} is not evaluated`);
-      }
-      const [left, right] = parts(node);
-      return binary[kind](value(left), value(right));
-    }
-  }
-}
-
-function args(call) {
-  const list = parts(call).find((part) => kindOf(part) === "ExpressionList");
-  return elements(parts(list)[0]);
-}
-
-/** A named expression's name and expression; an unnamed one is named as KQL does. */
-function named(node) {
-  if (kindOf(node) === "SimpleNamedExpression") {
-    const [name, expression] = parts(node);
-    return [text(name), expression];
-  }
-  if (kindOf(node) === "FunctionCallExpression") {
-    const [first] = args(node);
-    const function_ = node.Name.SimpleName;
-    return [function_ === "bin" ? text(first) : `${function_}_${first ? text(first) : ""}`, node];
-  }
-  return [text(node), node];
-}
+const { args, elements, evaluate, isMissing, named, parts, plain, text } = require("./expressions.js");
+const { columnsOf, declared, diagnosticsOf, kindOf, parse, subset, workspace } = require("./language.js");
 
 const present = (values) => values.filter((value) => !isMissing(value));
 const sum = (values) => present(values).reduce((total, value) => total + value, 0);
@@ -225,12 +35,10 @@ const aggregates = {
 
 /** Adds an aggregate's columns to a row of the result. */
 function aggregate(node, rows, now, result) {
-  const [name, call] = named(node);
-  const value = (expression, row) => evaluate(expression, row, now);
-  const function_ = call.Name.SimpleName;
-  const given = args(call);
-  if (function_ === "arg_max") {
-    const [of, ...others] = given;
+  const [name, expression] = named(node);
+  const value = (part, row) => evaluate(part, row, now);
+  if (kindOf(expression) === "FunctionCallExpression" && expression.Name.SimpleName === "arg_max") {
+    const [of, ...others] = args(expression);
     const best = extreme(rows.map((row) => value(of, row)), (a, b) => a > b);
     const row = rows.find((one) => plain(value(of, one)) === plain(best));
     result[text(of)] = best;
@@ -239,10 +47,11 @@ function aggregate(node, rows, now, result) {
     }
     return;
   }
-  if (!Object.hasOwn(aggregates, function_)) {
-    throw new Error(`the aggregate ${function_} is not evaluated`);
-  }
-  result[name] = aggregates[function_](rows, value, given);
+  // There is no row: a column outside of an aggregate is an error.
+  const fold = Object.fromEntries(
+    Object.entries(aggregates).map(([function_, act]) => [function_, (given) => act(rows, value, given)]),
+  );
+  result[name] = evaluate(expression, {}, now, fold);
 }
 
 function summarize(operator, rows, now) {
@@ -292,13 +101,48 @@ function order(operator, rows, now) {
   return sorted;
 }
 
+/** A row of a table: what it lacks is missing, of a text empty. */
+const filled = (columns, row) =>
+  Object.fromEntries(
+    Object.entries(columns).map(([name, type]) => [name, row[name] ?? (type === "string" ? "" : null)]),
+  );
+
+/** The rows of all tables of a union that are there. One that is not there binds only where the union is fuzzy. */
+function union(node, tables, now) {
+  const legs = elements(parts(node)[1]);
+  const there = legs.filter((leg) => kindOf(leg) !== "NameReference" || text(leg) in tables);
+  if (there.length === 0) {
+    throw new Error("no table of the union is there");
+  }
+  const columns = columnsOf(node.ResultType);
+  for (const leg of there) {
+    for (const [name, type] of Object.entries(columnsOf(leg.ResultType))) {
+      if (columns[name] !== type) {
+        throw new Error(`the column ${name} is of two types`);
+      }
+    }
+  }
+  return there.flatMap((leg) => run(leg, tables, now)).map((row) => filled(columns, row));
+}
+
 function run(node, tables, now) {
   const kind = kindOf(node);
-  if (kind === "NameReference") {
-    return tables[text(node)] ?? [];
-  }
-  if (kind !== "PipeExpression") {
-    throw new Error(`${kind} is not evaluated`);
+  switch (kind) {
+    case "NameReference":
+      return tables[text(node)];
+    case "ParenthesizedExpression":
+      return run(parts(node)[0], tables, now);
+    case "UnionOperator":
+      return union(node, tables, now);
+    case "DataTableExpression":
+      if (node.Values.Count > 0) {
+        throw new Error("a datatable with rows is not evaluated");
+      }
+      return [];
+    case "PipeExpression":
+      break;
+    default:
+      throw new Error(`${kind} is not evaluated`);
   }
   const [source, operator] = parts(node);
   const rows = run(source, tables, now);
@@ -329,28 +173,50 @@ function run(node, tables, now) {
   }
 }
 
+/** Says that a fuzzy union names a table that is not there: it goes on without it. */
+const GONE = "KS205";
+
+/** A query, bound where only these tables are there. */
+function bound(source, names) {
+  const there = Object.fromEntries(Object.entries(declared).filter(([name]) => names.includes(name)));
+  const code = parse(source, workspace(there));
+  const faults = diagnosticsOf(code);
+  const fault = faults.find((one) => one.Code !== GONE);
+  if (fault) {
+    throw new Error(fault.Message);
+  }
+  if (faults.length === 0) {
+    return code;
+  }
+  // The language service would let any column pass now; only those of the tables that are there are given.
+  const empty = Object.fromEntries(Object.keys(declared).map((name) => [name, there[name] ?? {}]));
+  const strict = parse(source, workspace(empty));
+  const [unknown] = diagnosticsOf(strict);
+  if (unknown) {
+    throw new Error(unknown.Message);
+  }
+  return strict;
+}
+
 /** The rows that a query gives. */
 function query(source, tables, now) {
-  const code = parse(source);
-  if (code.GetDiagnostics().Count > 0) {
-    throw new Error(code.GetDiagnostics().getItem(0).Message);
-  }
+  const code = bound(source, Object.keys(tables));
   const [statement] = elements(parts(code.Syntax).find((part) => kindOf(part) === "List" && part.ChildCount > 0));
   const found = run(parts(statement)[0], tables, now);
+  const columns = Object.keys(columnsOf(code.ResultType));
   const shown = (value) => (value instanceof Date ? value.toISOString() : value);
-  return found.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)])));
+  return found.map((row) => {
+    // The language service says by itself which columns there are: the same as here.
+    if (Object.keys(row).join() !== columns.join()) {
+      throw new Error(`the columns ${Object.keys(row)}, where KQL gives ${columns}`);
+    }
+    return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(value)]));
+  });
 }
 
 /** Rows as they were recorded, with their time as one; columns that a row lacks are missing values. */
 function recorded(tables) {
-  const declared = JSON.parse(fs.readFileSync(path.join(__dirname, "tables.json"), "utf8"));
-  const whole = (columns, row) => {
-    const result = Object.fromEntries(
-      Object.entries(columns).map(([name, type]) => [name, row[name] ?? (type === "string" ? "" : null)]),
-    );
-    result.TimeGenerated = new Date(row.TimeGenerated);
-    return result;
-  };
+  const whole = (columns, row) => ({ ...filled(columns, row), TimeGenerated: new Date(row.TimeGenerated) });
   return Object.fromEntries(
     Object.entries(tables).map(([name, rows]) => [name, rows.map((row) => whole(declared[name], row))]),
   );
@@ -381,6 +247,9 @@ function selfCheck() {
     if (!all.includes(`| ${operator} `)) {
       faults.push(`no case uses ${operator}`);
     }
+  }
+  if (!all.startsWith("union ") && !all.includes("\nunion ")) {
+    faults.push("no case uses union");
   }
   for (const fault of faults) {
     console.error(fault);

@@ -148,11 +148,15 @@ impl Pump {
 
     /// The application as a fresh process has it.
     pub(crate) fn app(&self, probe: Arc<KillAt>) -> anyhow::Result<App> {
+        self.app_by(Arc::clone(&self.clock) as Arc<dyn Clock>, probe)
+    }
+
+    /// The same by another clock.
+    pub(crate) fn app_by(&self, clock: Arc<dyn Clock>, probe: Arc<KillAt>) -> anyhow::Result<App> {
         let mut config = Config::from_lookup(&|name| self.settings.get(name).cloned())?;
         if let Some(limit) = self.invocation {
             config.limits.invocation = limit;
         }
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Ok(App::with_probe(config, clock, probe)?)
     }
 
