@@ -12,7 +12,7 @@ use super::observe;
 use super::state::{mark_waiting, note_planned, work};
 use crate::app::App;
 use crate::domain::{AppRef, RequestId};
-use crate::stages::blob_search::DayPass;
+use crate::stages::blob_search::{Claim, DayPass};
 use crate::stages::sweep::Swept;
 use crate::stages::{self, Context, CutOutcome, Outcome, StageError, Wait, blob_search, tries};
 use crate::telemetry;
@@ -365,6 +365,19 @@ async fn finish(
 
 /// Searches one app and day for all who wait for it.
 async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> {
+    let claim = match blob_search::claim(cx.app, app, day).await {
+        Claim::Held(claim) => claim,
+        Claim::Busy(claim) => {
+            send(cx, &Message::day(app, day), blob_search::LOOK_AGAIN).await?;
+            claim.follow().await;
+            telemetry::outcome(telemetry::Outcome::Waiting);
+            return Ok(());
+        }
+        Claim::Followed => {
+            telemetry::outcome(telemetry::Outcome::Waiting);
+            return Ok(());
+        }
+    };
     let mut pass = DayPass::default();
     let mut delay = Duration::ZERO;
     let searched = Box::pin(blob_search::search_day(cx, app, day, &mut pass)).await;
@@ -380,11 +393,13 @@ async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> 
         }
     };
     // What joined moves on whatever became of the rest; only then its mark goes.
-    for (record, step, event) in pass.joined {
+    for (record, step, event) in std::mem::take(&mut pass.joined) {
         advance(cx, &record.id, record.run, event).await?;
         work(blob_search::unmark(cx, &record, step).await)?;
     }
+    claim.release().await;
     searched?;
+    pass.unfinished |= work(blob_search::has_newcomers(cx, app, &pass).await)?;
     if pass.unfinished {
         if delay.is_zero() {
             telemetry::outcome(telemetry::Outcome::Continued);

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `records/` | one record a request | 24 months |
 //! | `open/` | a mark for each request that has not ended | until it ends |
+//! | `searching/` | which pass searches a day of an app | until it ends |
 //! | `waiting/` | a mark for each app that a request's search waits for | until the search joins |
 //! | `work/{request}/{run}/{step}/` | root, bins, slices, hits | until it ends |
 //! | `plans/`, `reports/` | what was planned and what was done | 24 months |
@@ -51,6 +52,12 @@ pub fn app(app: &AppRef) -> String {
 #[must_use]
 pub fn waiting_prefix(app: &AppRef) -> String {
     format!("waiting/{}/{}/", app.owner, app.name)
+}
+
+/// The claim of the pass that searches a day of an app.
+#[must_use]
+pub fn searching(app: &AppRef, day: Date) -> String {
+    format!("searching/{}/{}/{day}", app.owner, app.name)
 }
 
 /// The mark of one request's search step that waits for days of an app. Each run and step has a mark of its own, so

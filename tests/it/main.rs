@@ -23,3 +23,4 @@ mod telemetry;
 mod test_data;
 mod tidy;
 mod timer_kills;
+mod together;

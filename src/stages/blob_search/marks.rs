@@ -35,6 +35,11 @@ impl Mark {
         })
     }
 
+    /// Its blob.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether the request is still where the mark says.
     pub(super) fn fits(&self, record: &Record) -> bool {
         record.run == self.run && record.step.is_some_and(|step| step.name() == self.step)

@@ -1,8 +1,10 @@
 //! `blob-search`: one app and day of the archive a message, for every request that waits for it.
 //!
 //! Requests wait by a mark under their apps. A pass reads the marks, searches the day's blobs once for all of them, and
-//! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next.
+//! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next: a day is claimed, so
+//! that messages for it that come together make one pass.
 
+mod claim;
 mod days;
 mod failure;
 mod folders;
@@ -17,10 +19,11 @@ mod seat;
 #[cfg(test)]
 mod tests;
 
+pub use claim::{Claim, LOOK_AGAIN, claim};
 pub use days::{AppDays, Memo};
 pub use failure::{count_failure, waiting_slices};
 pub use needles::{Needles, load as load_needles};
-pub use pass::{DayPass, search_day};
+pub use pass::{DayPass, has_newcomers, search_day};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use serde::Deserialize as _;
@@ -21,6 +22,9 @@ use crate::workflow::{Event, Record, Step};
 
 /// Blobs that are read at once.
 const PARALLEL: usize = 8;
+/// How long after its beginning a pass is joined by those who came meanwhile. Requests that are filed together begin to wait
+/// one after the other.
+const JOINED_AFTER: Duration = Duration::from_secs(2);
 /// Hits of one request, in bytes of JSON, that are kept in memory before they are written.
 const MAX_PART: usize = 4 * 1024 * 1024;
 /// The same of all requests together.
@@ -37,6 +41,8 @@ pub struct DayPass {
     pub joined: Vec<(Record, Step, Event)>,
     /// The day is not done: continue in a new message.
     pub unfinished: bool,
+    /// The marks that were there when it began.
+    seen: BTreeSet<String>,
 }
 
 /// Searches one app and day for every request that waits for it.
@@ -73,6 +79,7 @@ pub async fn search_day(
         .iter()
         .flatten()
         .all(|seat| seat.slice.state.tries < PATIENCE);
+    let mut joining = Joining::of(&seats);
     for source in sources(app, &app_id, &place.accounts, day) {
         job.count = own_id.filter(|_| source.order.is_shared());
         let container = container(cx, &source)?;
@@ -106,7 +113,8 @@ pub async fn search_day(
                 };
                 let is_done =
                     take(cx, &mut seats, &app_id, source.order, reading, is_patient).await?;
-                if !is_done || cx.is_out_of_time() {
+                let is_joined = is_done && joining.is_due() && has_newcomers(cx, app, pass).await?;
+                if !is_done || is_joined || cx.is_out_of_time() {
                     store(cx, &mut seats, false).await?;
                     pass.unfinished = true;
                     return Ok(());
@@ -126,6 +134,44 @@ pub async fn search_day(
         finish(cx, seat, pass).await?;
     }
     Ok(())
+}
+
+/// When a pass looks for those who came after its beginning: once, and early. They get what they missed, and the rest of
+/// the day together with the others; who comes later than that gets a pass of their own after this one.
+struct Joining {
+    at: Option<Instant>,
+}
+
+impl Joining {
+    /// A pass in which somebody has come further already was joined before.
+    fn of(seats: &[Option<Seat>]) -> Self {
+        let is_first = seats
+            .iter()
+            .flatten()
+            .all(|seat| seat.progress.result.resume_after.is_none());
+        Self {
+            at: is_first.then(|| Instant::now() + JOINED_AFTER),
+        }
+    }
+
+    /// Whether it is time to look; said once.
+    fn is_due(&mut self) -> bool {
+        self.at.take_if(|at| *at <= Instant::now()).is_some()
+    }
+}
+
+/// Whether requests wait for days of an app that did not when a pass over one began. To be asked once its claim is
+/// released: who comes later claims the day.
+///
+/// # Errors
+/// When the marks cannot be listed.
+pub async fn has_newcomers(
+    cx: Context<'_>,
+    app: &AppRef,
+    pass: &DayPass,
+) -> Result<bool, StageError> {
+    let marks = marks::waiting(cx.app, app).await?;
+    Ok(marks.iter().any(|mark| !pass.seen.contains(mark.name())))
 }
 
 fn container(cx: Context<'_>, source: &Source) -> Result<Container, StageError> {
@@ -254,6 +300,7 @@ pub(super) async fn seats(
     let mut seats = Vec::new();
     let mut place = Place::default();
     for mark in marks::waiting(cx.app, app).await? {
+        pass.seen.insert(mark.name().to_owned());
         let id = &mark.request;
         let record = match cx.app.store.record(id).await {
             Ok(Some(loaded)) => loaded.record,
