@@ -30,8 +30,10 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const STRIP: (&str, &str) = ("CARGO_PROFILE_RELEASE_STRIP", "symbols");
 /// The zip's name.
 const ZIP: &str = "appcenter-dsr.zip";
-/// What only local tools read: in the folder, not in the zip.
-const LOCAL: [&str; 2] = ["local.settings.json", ".funcignore"];
+/// What `func start` needs for Azurite on this machine.
+const EXAMPLE: &str = "local.settings.example.json";
+/// What may lie in the folder and is nothing to publish; the first is a copy of the example, the last what a local run leaves.
+const LOCAL: [&str; 3] = ["local.settings.json", ".funcignore", "ledger.db*"];
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -71,28 +73,33 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         "the handler that was built does not start"
     );
     let (app, zip) = (out.join("app"), out.join(ZIP));
-    functions_host::stage::stage(&root, &handler, &app)?;
     let notices = notices::notices(TARGET).await?;
-    std::fs::write(app.join("THIRD-PARTY-NOTICES.txt"), notices)?;
-    for (from, to) in [
-        ("LICENSE", "LICENSE"),
-        // As an example has it: what `func start` needs for Azurite on this machine.
-        ("local.settings.example.json", LOCAL[0]),
-    ] {
-        std::fs::copy(root.join(from), app.join(to))
-            .with_context(|| format!("{from} cannot be copied"))?;
-    }
-    std::fs::write(app.join(LOCAL[1]), format!("{}\n", LOCAL.join("\n")))?;
-    write_zip(&app, &zip)?;
+    std::fs::create_dir_all(&out)?;
+    // What somebody left in the folder, such as the ledger of a local run, is nothing to publish.
+    let clean = tempfile::tempdir_in(&out)?;
+    fill(&root, &handler, &notices, clean.path())?;
+    write_zip(clean.path(), &zip)?;
+    fill(&root, &handler, &notices, &app)?;
+    std::fs::copy(root.join(EXAMPLE), app.join(LOCAL[0]))
+        .with_context(|| format!("{EXAMPLE} cannot be copied"))?;
+    std::fs::write(app.join(".funcignore"), format!("{}\n", LOCAL.join("\n")))?;
     println!("  folder   {}", app.display());
     println!("Try it: cargo xtask demo --package {}", zip.display());
     Ok(ExitCode::SUCCESS)
 }
 
+/// Puts together what Azure gets.
+fn fill(root: &Path, handler: &Path, notices: &str, folder: &Path) -> anyhow::Result<()> {
+    functions_host::stage::stage(root, handler, folder)?;
+    std::fs::write(folder.join("THIRD-PARTY-NOTICES.txt"), notices)?;
+    std::fs::copy(root.join("LICENSE"), folder.join("LICENSE"))
+        .context("LICENSE cannot be copied")?;
+    Ok(())
+}
+
 /// Writes the zip and says what is in it.
 fn write_zip(app: &Path, zip: &Path) -> anyhow::Result<()> {
-    let mut files = archive::files(app)?;
-    files.retain(|it| !LOCAL.iter().any(|local| it == Path::new(local)));
+    let files = archive::files(app)?;
     let mut writer = BufWriter::new(File::create(zip)?);
     archive::write(app, &files, &mut writer)?;
     writer.flush()?;
@@ -138,23 +145,57 @@ async fn build(is_dynamic: bool) -> anyhow::Result<PathBuf> {
 mod tests {
     use super::*;
 
+    /// Of a folder in which somebody ran the app, too.
     #[test]
-    fn what_only_local_tools_read_is_not_in_the_zip() -> anyhow::Result<()> {
+    fn the_zip_has_what_azure_gets_and_nothing_else() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let (app, zip) = (folder.path().join("app"), folder.path().join(ZIP));
-        std::fs::create_dir_all(app.join("jobs"))?;
-        for name in ["host.json", "jobs/function.json", "LICENSE"]
-            .iter()
-            .chain(&LOCAL)
-        {
-            std::fs::write(app.join(name), "{}")?;
-        }
-        write_zip(&app, &zip)?;
+        let (clean, zip) = (folder.path().join("app"), folder.path().join(ZIP));
+        let handler = folder.path().join("handler");
+        std::fs::write(&handler, "#!")?;
+        let root = stack::project_root();
+        fill(&root, &handler, "notices", &clean)?;
+        write_zip(&clean, &zip)?;
         let unpacked = folder.path().join("unpacked");
         unpack(&zip, &unpacked)?;
-        let names: Vec<_> = archive::files(&unpacked)?;
-        let names: Vec<_> = names.iter().map(|it| it.display().to_string()).collect();
-        assert_eq!(names, ["LICENSE", "host.json", "jobs/function.json"]);
+        let mut names = Vec::new();
+        for name in archive::files(&unpacked)? {
+            let name = name.display().to_string();
+            let function = name.strip_suffix("/function.json");
+            if let Some(function) = function {
+                assert!(root.join("functions").join(function).is_dir(), "{function}");
+            } else {
+                names.push(name);
+            }
+        }
+        let others = [
+            "LICENSE",
+            "THIRD-PARTY-NOTICES.txt",
+            "appcenter-dsr",
+            "host.json",
+        ];
+        assert_eq!(names, others);
         Ok(())
+    }
+
+    #[test]
+    fn what_local_runs_leave_is_not_published() {
+        let example = std::fs::read_to_string(stack::project_root().join(EXAMPLE));
+        let example: serde_json::Value =
+            serde_json::from_str(&example.expect("the example")).expect("JSON");
+        let ledger = example["Values"]["LEDGER_DATABASE"]
+            .as_str()
+            .expect("a text");
+        let file = ledger.strip_prefix("sqlite:").expect("a file");
+        let is_ignored = |name: &str| {
+            let mut patterns = LOCAL.iter();
+            patterns.any(|it| {
+                it.strip_suffix('*')
+                    .map_or(*it == name, |start| name.starts_with(start))
+            })
+        };
+        for name in ["local.settings.json", ".funcignore", file] {
+            assert!(is_ignored(name), "{name}");
+        }
+        assert!(is_ignored(&format!("{file}-wal")) && !is_ignored("host.json"));
     }
 }
