@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::observe;
-use super::pass::{DayPass, finish, seats};
+use super::pass::DayPass;
+use super::seat::{join, seats};
 use crate::domain::{AppRef, RequestId};
 use crate::stages::{Context, StageError, Wait, tries};
 use crate::work::Error;
@@ -23,7 +24,9 @@ pub async fn count_failure(
     error: &StageError,
     pass: &mut DayPass,
 ) -> Result<Duration, StageError> {
-    let (seats, _place) = seats(cx, app, day, pass).await?;
+    // Who joined while it went counts as well.
+    pass.seen.clear();
+    let seats = seats(cx, app, day, pass).await?;
     let limits = &cx.app.config.limits;
     let now = cx.now();
     let reason = error.to_string();
@@ -46,7 +49,7 @@ pub async fn count_failure(
         }
         observe::failed(&seat.slice, wait, &reason, next.is_none());
         let Some(next) = next else {
-            finish(cx, seat, pass).await?;
+            join(cx, vec![seat], pass).await?;
             continue;
         };
         latest = latest.max(next);
@@ -79,7 +82,7 @@ pub async fn waiting_slices(
     day: Date,
 ) -> Result<Vec<(RequestId, u32, Step, u32)>, Error> {
     let seats = seats(cx, app, day, &mut DayPass::default()).await;
-    let (seats, _app_id) = match seats {
+    let seats = match seats {
         Ok(seats) => seats,
         Err(StageError::Work(error)) => return Err(error),
         Err(_) => return Ok(Vec::new()),

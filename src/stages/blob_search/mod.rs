@@ -44,6 +44,9 @@ pub struct DayResult {
     /// The last blob that is done, if the day is not.
     #[serde(default)]
     pub resume_after: Option<String>,
+    /// What it missed of the pass that it joined, if that is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
     /// How far the next blob is taken, if a pass saved itself within it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
@@ -84,6 +87,15 @@ pub struct DayResult {
     /// Why the day was given up, if it was.
     #[serde(default)]
     pub failed: Option<String>,
+}
+
+/// The beginning of a day that was over when a request joined a pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// The last blob of it, by its place in the day's order.
+    pub up_to: String,
+    /// Whether it is searched now; first comes what lies behind it.
+    pub is_next: bool,
 }
 
 /// How far a blob is taken whose end no pass has seen yet.

@@ -5,26 +5,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use serde::Deserialize as _;
 
-use super::days::{Memo, Order, Source, sources};
-use super::progress::Progress;
+use super::days::{Order, Source, sources};
+use super::progress::place;
 use super::reading::Reading;
 use super::scan::{Customer, Job, News, ScanError};
-use super::seat::{Seat, store};
+use super::seat::{Place, Seat, join, seats, store};
 use super::{marks, needles, observe};
 use crate::domain::{AppRef, Kind};
 use crate::search::Searcher;
 use crate::stages::{Context, StageError};
-use crate::storage::Container;
-use crate::work::{Error, Finished, names};
+use crate::storage::{Container, Entry};
+use crate::work::names;
 use crate::workflow::{Event, Record, Step};
 
-/// Blobs that are read at once.
-const PARALLEL: usize = 8;
-/// How long after its beginning a pass is joined by those who came meanwhile. Requests that are filed together begin to wait
-/// one after the other.
-const JOINED_AFTER: Duration = Duration::from_secs(2);
+/// Blobs that are read at once. Of each a few chunks of an answer are in memory.
+const PARALLEL: usize = 16;
+/// How often a pass looks for those who came meanwhile.
+const LOOKED_EVERY: Duration = Duration::from_secs(2);
 /// Hits of one request, in bytes of JSON, that are kept in memory before they are written.
 const MAX_PART: usize = 4 * 1024 * 1024;
 /// The same of all requests together.
@@ -41,8 +39,8 @@ pub struct DayPass {
     pub joined: Vec<(Record, Step, Event)>,
     /// The day is not done: continue in a new message.
     pub unfinished: bool,
-    /// The marks that were there when it began.
-    seen: BTreeSet<String>,
+    /// The marks that it knows.
+    pub(super) seen: BTreeSet<String>,
 }
 
 /// Searches one app and day for every request that waits for it.
@@ -55,112 +53,257 @@ pub async fn search_day(
     day: Date,
     pass: &mut DayPass,
 ) -> Result<(), StageError> {
-    let (mut seats, place) = seats(cx, app, day, pass).await?;
-    let Some(app_id) = place.app_id else {
+    let mut seats = seats(cx, app, day, pass).await?;
+    let place = Place::of(&seats);
+    if place.app_id.is_none() {
         return Ok(());
-    };
+    }
     pass.unfinished |= leave_alone(&mut seats);
     observe::seated(&seats);
-    let customers = customers(cx, &seats).await?;
+    let job = job(cx, &seats, &[]).await?;
+    let search = Search {
+        cx,
+        app,
+        day,
+        place,
+        is_patient: seats
+            .iter()
+            .flatten()
+            .all(|seat| seat.slice.state.tries < PATIENCE),
+        seats,
+        job,
+        reached: None,
+        looked: Instant::now(),
+    };
+    search.run(pass).await
+}
+
+/// What the pass looks for, with customers it has already; one for each seat.
+async fn job(
+    cx: Context<'_>,
+    seats: &[Option<Seat>],
+    known: &[Arc<Customer>],
+) -> Result<Job, StageError> {
+    let mut customers = known.to_vec();
+    for seat in seats.iter().skip(known.len()).flatten() {
+        customers.push(Arc::new(Customer {
+            needles: needles::load(cx.app, &seat.record, seat.slice.step).await?,
+            keeps_text: seat.record.kind == Kind::Export,
+        }));
+    }
     let identifiers: Vec<_> = customers
         .iter()
         .map(|it| it.needles.identifiers())
         .collect();
     let searcher = Searcher::new(&identifiers)
         .map_err(|error| StageError::permanent(format!("nothing to search for: {error}")))?;
-    let mut job = Job {
+    Ok(Job {
         searcher: Arc::new(searcher),
-        customers: Arc::new(customers),
+        customers: customers.into(),
         count: None,
         deadline: cx.deadline,
-    };
-    let own_id = uuid::Uuid::try_parse(&app_id).ok();
-    let is_patient = seats
-        .iter()
-        .flatten()
-        .all(|seat| seat.slice.state.tries < PATIENCE);
-    let mut joining = Joining::of(&seats);
-    for source in sources(app, &app_id, &place.accounts, day) {
-        job.count = own_id.filter(|_| source.order.is_shared());
-        let container = container(cx, &source)?;
-        let mut listing = container.list(&source.prefix);
-        loop {
-            let page = listing.next_page().await;
-            let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
-                break;
-            };
-            let mut wanted = page;
-            if let Some(account) = &source.account {
-                for entry in &mut wanted {
-                    entry.name = names::in_account(account, &entry.name);
-                }
-            }
-            wanted.retain(|entry| {
-                seats
-                    .iter()
-                    .flatten()
-                    .any(|seat| seat.progress.wants(entry, source.order))
-            });
-            let mut wanted = wanted.into_iter();
-            let mut readings = VecDeque::new();
+    })
+}
+
+/// How a pass goes on after a blob.
+enum Next {
+    /// With the next one.
+    Goes,
+    /// Not at all: it has saved itself, or nobody needs it.
+    Ends,
+}
+
+/// A pass that is under way.
+struct Search<'a> {
+    cx: Context<'a>,
+    app: &'a AppRef,
+    day: Date,
+    place: Place,
+    /// Who is served; a newcomer sits down behind the others.
+    seats: Vec<Option<Seat>>,
+    job: Job,
+    /// A blob that fails ends the pass, and is not named yet.
+    is_patient: bool,
+    /// The last blob that is read or passed over, by its place.
+    reached: Option<String>,
+    /// When it last looked for newcomers.
+    looked: Instant,
+}
+
+impl Search<'_> {
+    async fn run(mut self, pass: &mut DayPass) -> Result<(), StageError> {
+        let app_id = self.place.app_id.clone().unwrap_or_default();
+        let own_id = uuid::Uuid::try_parse(&app_id).ok();
+        for source in sources(self.app, &app_id, &self.place.accounts, self.day) {
+            self.job.count = own_id.filter(|_| source.order.is_shared());
+            let container = container(self.cx, &source)?;
+            let mut listing = container.list(&source.prefix);
             loop {
-                while readings.len() < parallel(&seats) {
-                    let Some(entry) = wanted.next() else { break };
-                    readings.push_back(Reading::begin(container.clone(), entry, job.clone()));
-                }
-                let Some(reading) = readings.pop_front() else {
+                let page = listing.next_page().await;
+                let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
                     break;
                 };
-                let is_done =
-                    take(cx, &mut seats, &app_id, source.order, reading, is_patient).await?;
-                let is_joined = is_done && joining.is_due() && has_newcomers(cx, app, pass).await?;
-                if !is_done || is_joined || cx.is_out_of_time() {
-                    store(cx, &mut seats, false).await?;
-                    pass.unfinished = true;
-                    return Ok(());
-                }
-                if seats.iter().all(Option::is_none) {
-                    // Other passes over this day were faster for everybody: they go on.
+                if let Next::Ends = self.page(&container, &source, page, pass).await? {
                     return Ok(());
                 }
             }
         }
+        for seat in self.seats.iter_mut().flatten() {
+            pass.unfinished |= !seat.progress.reach_end();
+        }
+        store(self.cx, &mut self.seats, true).await?;
+        let seats = self.seats.into_iter().flatten();
+        let over = seats.filter(|seat| seat.slice.state.end.is_some());
+        join(self.cx, over.collect(), pass).await
     }
-    for seat in seats.iter_mut().flatten() {
-        seat.progress.leave();
-    }
-    store(cx, &mut seats, true).await?;
-    for seat in seats.into_iter().flatten() {
-        finish(cx, seat, pass).await?;
-    }
-    Ok(())
-}
 
-/// When a pass looks for those who came after its beginning: once, and early. They get what they missed, and the rest of
-/// the day together with the others; who comes later than that gets a pass of their own after this one.
-struct Joining {
-    at: Option<Instant>,
-}
-
-impl Joining {
-    /// A pass in which somebody has come further already was joined before.
-    fn of(seats: &[Option<Seat>]) -> Self {
-        let is_first = seats
-            .iter()
-            .flatten()
-            .all(|seat| seat.progress.result.resume_after.is_none());
-        Self {
-            at: is_first.then(|| Instant::now() + JOINED_AFTER),
+    /// Searches a page of blobs.
+    async fn page(
+        &mut self,
+        container: &Container,
+        source: &Source,
+        page: Vec<Entry>,
+        pass: &mut DayPass,
+    ) -> Result<Next, StageError> {
+        let mut entries = page.into_iter();
+        let mut readings = VecDeque::new();
+        loop {
+            while readings.len() < self.parallel() {
+                let Some(mut entry) = entries.next() else {
+                    break;
+                };
+                if let Some(account) = &source.account {
+                    entry.name = names::in_account(account, &entry.name);
+                }
+                let is_wanted = |seat: &Seat| seat.progress.wants(&entry, source.order);
+                let is_wanted = self.seats.iter().flatten().any(is_wanted);
+                self.reached = Some(place(source.order, &entry.name));
+                if is_wanted {
+                    let job = self.job.clone();
+                    readings.push_back(Reading::begin(container.clone(), entry, job));
+                }
+            }
+            let Some(reading) = readings.pop_front() else {
+                return Ok(Next::Goes);
+            };
+            let is_done = self.take(source.order, reading).await?;
+            if !is_done || self.cx.is_out_of_time() {
+                store(self.cx, &mut self.seats, false).await?;
+                pass.unfinished = true;
+                return Ok(Next::Ends);
+            }
+            if self.seats.iter().all(Option::is_none) {
+                // Other passes over this day were faster for everybody: they go on.
+                return Ok(Next::Ends);
+            }
+            if self.looked.elapsed() >= LOOKED_EVERY && !self.is_alone() {
+                self.looked = Instant::now();
+                self.welcome(pass).await?;
+            }
         }
     }
 
-    /// Whether it is time to look; said once.
-    fn is_due(&mut self) -> bool {
-        self.at.take_if(|at| *at <= Instant::now()).is_some()
+    /// Serves those who came meanwhile from here on. What they missed is searched for them in the next pass.
+    async fn welcome(&mut self, pass: &mut DayPass) -> Result<(), StageError> {
+        let came = match seats(self.cx, self.app, self.day, pass).await {
+            Ok(came) => came,
+            // The end of the pass looks again.
+            Err(error) => {
+                tracing::warn!(app = %self.app, day = %self.day, "newcomers were not read: {error}");
+                return Ok(());
+            }
+        };
+        let all = came.len();
+        let mut came: Vec<_> = came
+            .into_iter()
+            .filter(|seat| seat.as_ref().is_some_and(|seat| seat.can_join(&self.place)))
+            .collect();
+        // Whoever cannot join gets the next pass.
+        pass.unfinished |= came.len() < all;
+        if came.is_empty() {
+            return Ok(());
+        }
+        for seat in came.iter_mut().flatten() {
+            seat.progress.miss(self.reached.clone());
+        }
+        observe::seated(&came);
+        self.seats.append(&mut came);
+        let count = self.job.count;
+        self.job = job(self.cx, &self.seats, &self.job.customers).await?;
+        self.job.count = count;
+        Ok(())
+    }
+
+    /// Whether it is for one long blob.
+    fn is_alone(&self) -> bool {
+        let mut served = self.seats.iter().flatten();
+        served.any(|seat| seat.progress.cut_at().is_some())
+    }
+
+    /// How many blobs are read at once.
+    fn parallel(&self) -> usize {
+        if self.is_alone() { 1 } else { PARALLEL }
+    }
+
+    /// Gives each request what is found in a blob for it, as it is found. Returns whether the blob is done.
+    async fn take(&mut self, source: Order, mut reading: Reading) -> Result<bool, StageError> {
+        let Self {
+            cx, seats, place, ..
+        } = self;
+        let app_id = place.app_id.as_deref().unwrap_or_default();
+        for seat in seats.iter_mut().flatten() {
+            seat.progress.arrive(&reading.entry, source);
+        }
+        let mut matches = observe::Matches::default();
+        let ended = loop {
+            match reading.next().await {
+                News::Opened(etag) => {
+                    for seat in seats.iter_mut().flatten() {
+                        seat.progress.open(&etag);
+                    }
+                }
+                News::Found(batch) => {
+                    matches.count(&batch);
+                    for found in &batch {
+                        if let Some(Some(seat)) = seats.get_mut(found.customer) {
+                            seat.progress.take(app_id, found);
+                        }
+                    }
+                    if is_full(seats) {
+                        store(*cx, seats, false).await?;
+                    }
+                    if seats.iter().all(Option::is_none) {
+                        return Ok(true);
+                    }
+                }
+                News::Ended(ended) => break ended,
+            }
+        };
+        let is_cut = ended.as_ref().is_ok_and(|ended| !ended.is_whole);
+        if is_cut {
+            let tries = seats
+                .iter_mut()
+                .flatten()
+                .filter_map(|seat| seat.progress.count_cut());
+            if tries.max().unwrap_or(0) < MAX_CUTS {
+                return Ok(false);
+            }
+        }
+        if let (Err(ScanError::Storage(error)), true) = (&ended, self.is_patient) {
+            return Err(StageError::archive(error));
+        }
+        observe::scanned(seats, &ended, &matches);
+        for seat in seats.iter_mut().flatten() {
+            seat.progress.end(&reading.entry, source, &ended);
+        }
+        if is_full(seats) {
+            store(*cx, seats, false).await?;
+        }
+        Ok(true)
     }
 }
 
-/// Whether requests wait for days of an app that did not when a pass over one began. To be asked once its claim is
+/// Whether requests wait for days of an app that did not when a pass over one last looked. To be asked once its claim is
 /// released: who comes later claims the day.
 ///
 /// # Errors
@@ -203,75 +346,6 @@ fn leave_alone(seats: &mut Vec<Option<Seat>>) -> bool {
     seats.len() < all
 }
 
-/// How many blobs are read at once.
-fn parallel(seats: &[Option<Seat>]) -> usize {
-    let is_cut = seats
-        .iter()
-        .flatten()
-        .any(|seat| seat.progress.cut_at().is_some());
-    if is_cut { 1 } else { PARALLEL }
-}
-
-/// Gives each request what is found in a blob for it, as it is found. Returns whether the blob is done.
-async fn take(
-    cx: Context<'_>,
-    seats: &mut [Option<Seat>],
-    app_id: &str,
-    source: Order,
-    mut reading: Reading,
-    is_patient: bool,
-) -> Result<bool, StageError> {
-    for seat in seats.iter_mut().flatten() {
-        seat.progress.arrive(&reading.entry, source);
-    }
-    let mut matches = observe::Matches::default();
-    let ended = loop {
-        match reading.next().await {
-            News::Opened(etag) => {
-                for seat in seats.iter_mut().flatten() {
-                    seat.progress.open(&etag);
-                }
-            }
-            News::Found(batch) => {
-                matches.count(&batch);
-                for found in &batch {
-                    if let Some(Some(seat)) = seats.get_mut(found.customer) {
-                        seat.progress.take(app_id, found);
-                    }
-                }
-                if is_full(seats) {
-                    store(cx, seats, false).await?;
-                }
-                if seats.iter().all(Option::is_none) {
-                    return Ok(true);
-                }
-            }
-            News::Ended(ended) => break ended,
-        }
-    };
-    let is_cut = ended.as_ref().is_ok_and(|ended| !ended.is_whole);
-    if is_cut {
-        let tries = seats
-            .iter_mut()
-            .flatten()
-            .filter_map(|seat| seat.progress.count_cut());
-        if tries.max().unwrap_or(0) < MAX_CUTS {
-            return Ok(false);
-        }
-    }
-    if let (Err(ScanError::Storage(error)), true) = (&ended, is_patient) {
-        return Err(StageError::archive(error));
-    }
-    observe::scanned(seats, &ended, &matches);
-    for seat in seats.iter_mut().flatten() {
-        seat.progress.end(&reading.entry, source, &ended);
-    }
-    if is_full(seats) {
-        store(cx, seats, false).await?;
-    }
-    Ok(true)
-}
-
 fn is_full(seats: &[Option<Seat>]) -> bool {
     let lengths = || {
         seats
@@ -280,106 +354,4 @@ fn is_full(seats: &[Option<Seat>]) -> bool {
             .map(|seat| seat.progress.pending.len())
     };
     lengths().any(|length| length > MAX_PART) || lengths().sum::<usize>() > MAX_PARTS
-}
-
-/// Where an app's data lies, as the requests that wait for it know.
-#[derive(Debug, Default)]
-pub(super) struct Place {
-    app_id: Option<String>,
-    accounts: BTreeSet<String>,
-}
-
-/// The requests that wait for this app and day, and where its data lies. A seat is emptied once another pass over the same day
-/// has stored the request's slice: that one goes on with it.
-pub(super) async fn seats(
-    cx: Context<'_>,
-    app: &AppRef,
-    day: Date,
-    pass: &mut DayPass,
-) -> Result<(Vec<Option<Seat>>, Place), StageError> {
-    let mut seats = Vec::new();
-    let mut place = Place::default();
-    for mark in marks::waiting(cx.app, app).await? {
-        pass.seen.insert(mark.name().to_owned());
-        let id = &mark.request;
-        let record = match cx.app.store.record(id).await {
-            Ok(Some(loaded)) => loaded.record,
-            Ok(None) => continue,
-            // One request that cannot be read does not stop the others.
-            Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
-                tracing::error!(request = %id, "left as it is: {error}");
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if !mark.fits(&record) {
-            mark.remove(cx.app).await?;
-            continue;
-        }
-        let Some(step) = record.step.filter(|step| step.is_search()) else {
-            continue;
-        };
-        let Some(root) = cx.app.store.cut_of(&record, step).await? else {
-            continue;
-        };
-        let memo: Memo = Memo::deserialize(&root.memo).unwrap_or_default();
-        let Some(number) = memo.slice(app, day) else {
-            continue;
-        };
-        let slice = cx.app.store.slice(id, record.run, step, number).await?;
-        let mine = memo.apps.iter().find(|days| days.app.as_ref() == Some(app));
-        let others = memo
-            .apps
-            .iter()
-            .filter(|days| days.app.as_ref() != Some(app));
-        let others = others.filter_map(|days| days.app_id.clone()).collect();
-        let accounts = mine.map_or_else(BTreeSet::new, |days| days.accounts.clone());
-        let seat = Seat {
-            progress: Progress::new(slice.body()?, memo.since, others, accounts),
-            record,
-            root,
-            slice,
-        };
-        if seat.slice.state.end.is_some() {
-            // An earlier pass stored it and was killed before it was joined.
-            finish(cx, seat, pass).await?;
-            continue;
-        }
-        let app_id = mine.and_then(|days| days.app_id.clone());
-        place.app_id = place.app_id.or(app_id);
-        if let Some(days) = mine {
-            place.accounts.extend(days.accounts.iter().cloned());
-        }
-        seats.push(Some(seat));
-    }
-    Ok((seats, place))
-}
-
-async fn customers(cx: Context<'_>, seats: &[Option<Seat>]) -> Result<Vec<Customer>, StageError> {
-    let mut customers = Vec::with_capacity(seats.len());
-    for seat in seats.iter().flatten() {
-        customers.push(Customer {
-            needles: needles::load(cx.app, &seat.record, seat.slice.step).await?,
-            keeps_text: seat.record.kind == Kind::Export,
-        });
-    }
-    Ok(customers)
-}
-
-/// Joins a slice that is over.
-pub(super) async fn finish(
-    cx: Context<'_>,
-    mut seat: Seat,
-    pass: &mut DayPass,
-) -> Result<(), StageError> {
-    let end = seat.slice.state.end.clone().unwrap_or_default();
-    let finished = cx
-        .app
-        .store
-        .finish_slice(&mut seat.slice, &seat.root, end)
-        .await?;
-    if let Finished::Joined(event) = finished {
-        pass.joined.push((seat.record, seat.slice.step, event));
-    }
-    Ok(())
 }

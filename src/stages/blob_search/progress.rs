@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::days::Order;
 use super::scan::{Ended, Found, ScanError};
-use super::{DayResult, Within};
+use super::{DayResult, Missed, Within};
 use crate::domain::hit::Stream;
 use crate::domain::plan::Unreadable;
 use crate::storage::{ETag, Entry};
@@ -16,6 +16,11 @@ use crate::work::names;
 const MAX_NAMED: usize = 1000;
 /// Of a blob that is not there any more there is nothing to find.
 const DELETED: &str = "it was deleted during the search";
+
+/// A place in the day's order: source by source.
+pub(super) fn place(source: Order, blob: &str) -> String {
+    format!("{}{blob}", source as u8)
+}
 
 /// How far a request is in a day.
 pub(super) struct Progress {
@@ -52,24 +57,53 @@ impl Progress {
         }
     }
 
-    /// A place in the day's order: source by source.
-    fn place(source: Order, blob: &str) -> String {
-        format!("{}{blob}", source as u8)
-    }
-
     /// Whether a blob is still to be read for it.
     pub(super) fn wants(&self, entry: &Entry, source: Order) -> bool {
         let (account, _name) = names::account_of(&entry.name);
         if account.is_some_and(|account| !self.accounts.contains(account)) {
             return false;
         }
-        let place = Self::place(source, &entry.name);
+        let place = place(source, &entry.name);
         let is_ahead = match (&self.result.within, &self.result.resume_after) {
             (Some(within), _) => place >= within.place,
             (None, Some(done)) => place > *done,
             (None, None) => true,
         };
-        is_ahead && self.since.is_none_or(|since| entry.last_modified >= since)
+        let is_of_turn = match &self.result.missed {
+            Some(missed) => (place <= missed.up_to) == missed.is_next,
+            None => true,
+        };
+        is_ahead && is_of_turn && self.since.is_none_or(|since| entry.last_modified >= since)
+    }
+
+    /// Whether nothing of the day was searched for it yet.
+    pub(super) fn is_new(&self) -> bool {
+        let result = &self.result;
+        result.resume_after.is_none() && result.within.is_none() && result.missed.is_none()
+    }
+
+    /// Begins behind a place: what is before it was missed, and comes last.
+    pub(super) fn miss(&mut self, up_to: Option<String>) {
+        self.result.missed = up_to.map(|up_to| Missed {
+            up_to,
+            is_next: false,
+        });
+    }
+
+    /// Comes to the end of the day. Returns whether the day is over; if not, what was missed comes next.
+    pub(super) fn reach_end(&mut self) -> bool {
+        self.leave();
+        self.result.missed = self.result.missed.take().filter(|it| !it.is_next);
+        if let Some(missed) = &mut self.result.missed {
+            missed.is_next = true;
+            self.result.resume_after = None;
+        }
+        self.is_over()
+    }
+
+    /// Whether nothing is missing once the end of the day was reached.
+    pub(super) fn is_over(&self) -> bool {
+        self.result.missed.is_none()
     }
 
     /// The place of the blob within which the time of an earlier pass was over.
@@ -81,7 +115,7 @@ impl Progress {
     /// Comes to a blob.
     pub(super) fn arrive(&mut self, entry: &Entry, source: Order) {
         let is_wanted = self.wants(entry, source);
-        self.at = is_wanted.then(|| Self::place(source, &entry.name));
+        self.at = is_wanted.then(|| place(source, &entry.name));
         let is_past = self.at.as_ref().is_some_and(|at| {
             let within = self.result.within.as_ref();
             within.is_some_and(|within| within.place != *at)

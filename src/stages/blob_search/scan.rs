@@ -45,7 +45,7 @@ pub(super) struct Job {
     /// The identifiers of all requests.
     pub(super) searcher: Arc<Searcher>,
     /// The requests, by the number that the searcher knows them by.
-    pub(super) customers: Arc<Vec<Customer>>,
+    pub(super) customers: Arc<[Arc<Customer>]>,
     /// In a folder that apps may share: the app whose reports are counted.
     pub(super) count: Option<Uuid>,
     /// When the pass must have saved itself.
@@ -196,7 +196,7 @@ struct Stored<'a> {
 
 /// Turns the engine's matches into hits.
 struct Collect<'a> {
-    customers: &'a [Customer],
+    customers: &'a [Arc<Customer>],
     blob: &'a str,
     news: &'a mpsc::Sender<News>,
     /// Hits that are not sent yet.

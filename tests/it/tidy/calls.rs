@@ -11,13 +11,17 @@ const ONLY: &[(&str, &str, &[&str], &str)] = &[
     (
         "store.send(",
         "src/",
-        &["src/host/dispatch.rs"],
+        &["src/host/dispatch/send.rs"],
         "only the host adapter sends: save, then send, in one place",
     ),
     (
         "send_all(",
         "src/",
-        &["src/host/dispatch.rs", "src/host/routes.rs"],
+        &[
+            "src/host/dispatch/mod.rs",
+            "src/host/dispatch/send.rs",
+            "src/host/routes.rs",
+        ],
         "only the host adapter sends: a stage says what happened",
     ),
     (
@@ -113,7 +117,7 @@ fn breaches_are_found() {
         ),
         ("src/stages/delete.rs", "// store.send(…) is not for us", 0),
         (
-            "src/host/dispatch.rs",
+            "src/host/dispatch/send.rs",
             "cx.app.store.send(&message, delay)",
             0,
         ),

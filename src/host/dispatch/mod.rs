@@ -3,26 +3,27 @@
 //! Success is answered for everything that is stored, also for what must be tried again: that comes back as a delayed
 //! message. Only when the stored state itself cannot be read or written the host is told of a failure.
 
+mod days;
+mod send;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+
+pub use send::{advance, send_all};
+use send::{send, send_later};
 
 use super::observe;
 use super::state::{mark_waiting, note_planned, work};
 use crate::app::App;
-use crate::domain::{AppRef, RequestId};
-use crate::stages::blob_search::{Claim, DayPass};
+use crate::domain::RequestId;
 use crate::stages::sweep::Swept;
 use crate::stages::{self, Context, CutOutcome, Outcome, StageError, Wait, blob_search, tries};
 use crate::telemetry;
 use crate::work::{Error, Finished, Slice, SliceEnd};
 use crate::workflow::join::{CUT, Root};
-use crate::workflow::transition::{next, wake};
+use crate::workflow::transition::wake;
 use crate::workflow::{Event, Message, Record, Step};
-
-/// Messages that are sent at once.
-const PARALLEL: usize = 16;
 
 /// Works on one message.
 ///
@@ -48,7 +49,7 @@ pub async fn invoke(app: &App, message: Message) -> Result<(), Error> {
                 Some(number) => one_slice(cx, &record, step, number).await,
             }
         }
-        Message::Day { app: of, day, .. } => Box::pin(one_day(cx, &of, day)).await,
+        Message::Day { app: of, day, .. } => Box::pin(days::one_day(cx, &of, day)).await,
     }
 }
 
@@ -363,95 +364,6 @@ async fn finish(
     }
 }
 
-/// Searches one app and day for all who wait for it.
-async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> {
-    let claim = match blob_search::claim(cx.app, app, day).await {
-        Claim::Held(claim) => claim,
-        Claim::Busy(claim) => {
-            send(cx, &Message::day(app, day), blob_search::LOOK_AGAIN).await?;
-            claim.follow().await;
-            telemetry::outcome(telemetry::Outcome::Waiting);
-            return Ok(());
-        }
-        Claim::Followed => {
-            telemetry::outcome(telemetry::Outcome::Waiting);
-            return Ok(());
-        }
-    };
-    let mut pass = DayPass::default();
-    let mut delay = Duration::ZERO;
-    let searched = Box::pin(blob_search::search_day(cx, app, day, &mut pass)).await;
-    let searched = match searched {
-        Ok(()) => Ok(()),
-        Err(StageError::Work(error)) => Err(error),
-        Err(error) => {
-            tracing::warn!(%app, %day, "a day is searched again: {error}");
-            observe::day_failed(&error);
-            let counted = blob_search::count_failure(cx, app, day, &error, &mut pass);
-            let counted = Box::pin(counted).await;
-            work(counted).map(|until| delay = until)
-        }
-    };
-    // What joined moves on whatever became of the rest; only then its mark goes.
-    for (record, step, event) in std::mem::take(&mut pass.joined) {
-        advance(cx, &record.id, record.run, event).await?;
-        work(blob_search::unmark(cx, &record, step).await)?;
-    }
-    claim.release().await;
-    searched?;
-    pass.unfinished |= work(blob_search::has_newcomers(cx, app, &pass).await)?;
-    if pass.unfinished {
-        if delay.is_zero() {
-            telemetry::outcome(telemetry::Outcome::Continued);
-        }
-        send(cx, &Message::day(app, day), delay).await?;
-    }
-    Ok(())
-}
-
-/// Applies an event to a record, then sends what follows. Repeating it sends the same again and changes nothing.
-///
-/// # Errors
-/// When the record cannot be read or written.
-pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) -> Result<(), Error> {
-    let now = cx.now();
-    let updated = cx
-        .app
-        .store
-        .update_record(id, |record| {
-            if record.run != run {
-                return Err(None);
-            }
-            next(record, event.clone(), now).map_err(|_illegal| Some(Box::new(record.clone())))
-        })
-        .await?;
-    match updated {
-        Some(Ok((messages, record))) => {
-            observe::applied(&record, &event);
-            let (status, step) = (record.status.name(), record.step.map(Step::name));
-            tracing::info!(request = %id, status, step, "moved on");
-            if record.status.is_ended() {
-                stages::sweep::close(cx, &record).await?;
-            }
-            send_all(cx, &messages).await
-        }
-        // The event was applied before: its messages may not have been sent.
-        Some(Err(Some(record))) => {
-            if record.status.is_ended() {
-                return stages::sweep::close(cx, &record).await;
-            }
-            let Some(step) = record.step else {
-                return Ok(());
-            };
-            if cx.app.store.root(id, run, step).await?.is_none() {
-                send_all(cx, &wake(&record)).await?;
-            }
-            Ok(())
-        }
-        Some(Err(None)) | None => Ok(()),
-    }
-}
-
 /// Does what a sweep found to do.
 ///
 /// # Errors
@@ -475,30 +387,4 @@ pub async fn after_sweep(cx: Context<'_>, swept: Swept) -> Result<(), Error> {
         give_up(cx, &mut slice, &root, &reason).await?;
     }
     send_all(cx, &swept.messages).await
-}
-
-async fn send_later(cx: Context<'_>, message: &Message, until: Timestamp) -> Result<(), Error> {
-    let delay = until.duration_since(cx.now());
-    let delay = Duration::try_from(delay).unwrap_or(Duration::ZERO);
-    send(cx, message, delay).await
-}
-
-async fn send(cx: Context<'_>, message: &Message, delay: Duration) -> Result<(), Error> {
-    cx.app.store.send(&observe::carry(message), delay).await
-}
-
-/// Sends messages, several at once.
-///
-/// # Errors
-/// When a queue cannot be written.
-pub async fn send_all(cx: Context<'_>, messages: &[Message]) -> Result<(), Error> {
-    for chunk in messages.chunks(PARALLEL) {
-        let sends = chunk
-            .iter()
-            .map(|message| send(cx, message, Duration::ZERO));
-        for sent in futures::future::join_all(sends).await {
-            sent?;
-        }
-    }
-    Ok(())
 }

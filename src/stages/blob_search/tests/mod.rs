@@ -1,5 +1,7 @@
 //! Hits in bounded memory, and a blob that takes more than one pass.
 
+mod joining;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +15,7 @@ use tokio::sync::mpsc;
 use super::DayResult;
 use super::days::{Order, sources};
 use super::needles::Needles;
-use super::progress::Progress;
+use super::progress::{Progress, place};
 use super::scan::{Chunk, Customer, Ended, Found, Job, MIN_READ, News, scan_chunks};
 use crate::domain::{AppRef, Subject};
 use crate::search::Searcher;
@@ -35,10 +37,10 @@ fn job(deadline: Instant) -> Job {
     let searcher = Searcher::new(&[needles.identifiers()]).expect("an identifier");
     Job {
         searcher: Arc::new(searcher),
-        customers: Arc::new(vec![Customer {
+        customers: Arc::new([Arc::new(Customer {
             needles,
             keeps_text: false,
-        }]),
+        })]),
         count: None,
         deadline,
     }
