@@ -1,42 +1,159 @@
-//! Requests that are filed together: one pass over a day serves them all.
+//! Requests that come while a pass over a day runs: they join where it is, and only what they missed is read again, once
+//! for all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use appcenter_sim::World;
-use serde_json::Value;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use azurite::Account;
+use futures::TryStreamExt as _;
+use stack::Stack;
 use telemetry_sink::{Sink, Span};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
-use crate::harness::{LIMIT, settings, start};
+use crate::harness::{LIMIT, azurite, settings};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
-/// As many as a host works on at once, and some more.
-const REQUESTS: usize = 30;
+/// Blobs that the day gets beside those of the world: more than are read at once.
+const BLOBS: usize = 60;
+/// Requests that come while the first is searched: more than a host works on at once.
+const LATER: usize = 29;
+/// The blob at which the first pass is held up.
+const HELD: &str = "/00/40/more.data";
+/// A little longer than a pass goes without looking for newcomers.
+const A_LOOK: Duration = Duration::from_millis(2_500);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_day_is_read_once_for_all_who_wait() -> anyhow::Result<()> {
-    let sink = Sink::start().await?;
-    let disabled = "AzureWebJobs.blob-search.Disabled";
-    let settings = settings()
-        .with(disabled, "true")
-        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url());
-    let stack = start(World::parse(SMALL)?, settings).await?;
-    let export = stack.sim.world(|world| world.request("export").cloned());
-    let mut document = export.context("the world has it")?.document;
-    let mut ids = Vec::new();
-    for n in 0..REQUESTS {
-        document["reference"] = format!("TOGETHER-{n}").into();
-        ids.push(stack.api.submit(&document).await?);
+/// Stands between the product and the archive, and holds up one blob until it may pass.
+struct Gate {
+    client: reqwest::Client,
+    target: String,
+    /// Gets a permit when somebody waits.
+    reached: Semaphore,
+    /// Has a permit once it is open.
+    open: Semaphore,
+}
+
+async fn pass(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let name = request.uri().path().replace("%2F", "/");
+    if name.ends_with(HELD) {
+        gate.reached.add_permits(1);
+        drop(gate.open.acquire().await);
     }
-    for id in &ids {
-        loop {
-            if stack.api.status(id).await?["step"] == "find" {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+    let url = format!("{}{path}", gate.target);
+    let (mut parts, _) = request.into_parts();
+    parts.headers.remove("host");
+    let sent = gate.client.request(parts.method, url);
+    let Ok(answer) = sent.headers(parts.headers).send().await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let Ok(body) = answer.bytes().await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    let mut response = (status, Body::from(body)).into_response();
+    *response.headers_mut() = headers;
+    response.headers_mut().remove("transfer-encoding");
+    response
+}
+
+/// Starts a gate before an account; the account's connection string through it.
+async fn gate(account: &Account) -> anyhow::Result<(Arc<Gate>, String)> {
+    let text = account.connection_string();
+    let endpoint = text
+        .split(';')
+        .find_map(|part| part.strip_prefix("BlobEndpoint="))
+        .context("an emulator's account has an address")?;
+    let target = reqwest::Url::parse(endpoint)?
+        .origin()
+        .ascii_serialization();
+    let gate = Arc::new(Gate {
+        client: reqwest::Client::new(),
+        target: target.clone(),
+        reached: Semaphore::new(0),
+        open: Semaphore::new(0),
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let through = endpoint.replace(&target, &format!("http://{}", listener.local_addr()?));
+    let router = Router::new().fallback(pass).with_state(Arc::clone(&gate));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let connection = text.replace(endpoint, &through);
+    Ok((gate, connection))
+}
+
+/// Gives the first day of the archive more blobs; the day, and the bytes that it holds then.
+async fn fill(account: &Account) -> anyhow::Result<(String, u64)> {
+    let archive = account.container("archive")?;
+    let names: Vec<_> = archive.list_blobs(None)?.try_collect().await?;
+    let first = names.first().and_then(|blob| blob.name.clone());
+    let first = first.context("the world exported something")?;
+    let at = first.find("/20").context("a day")? + 1;
+    let (before, day) = (&first[..at], &first[at..at + 10]);
+    for n in 0..BLOBS {
+        let name = format!("{before}{day}/00/{n:02}/more.data");
+        let text = format!("{{\"row\":{n},\"text\":\"of nobody\"}}\n").repeat(20);
+        let blob = archive.blob_client(&name);
+        blob.upload(bytes::Bytes::from(text).into(), None).await?;
+    }
+    let mut blobs = archive.list_blobs(None)?;
+    let mut bytes = 0;
+    while let Some(blob) = blobs.try_next().await? {
+        if blob.name.is_some_and(|name| name[at..].starts_with(day)) {
+            let length = blob.properties.and_then(|it| it.content_length);
+            bytes += length.context("a length")?;
         }
     }
-    let searching = stack.another_host(&[(disabled, "false")]).await?;
+    Ok((day.replace('/', "-"), bytes))
+}
+
+/// Waits until as many requests wait for the first search of the app.
+async fn all_wait(stack: &Stack, count: usize) -> anyhow::Result<()> {
+    let work = stack.account.container("dsr")?;
+    loop {
+        let blobs: Vec<_> = work.list_blobs(None)?.try_collect().await?;
+        let names = blobs.into_iter().filter_map(|blob| blob.name);
+        let marks = names.filter(|name| name.starts_with("waiting/") && name.ends_with("-find"));
+        if marks.count() == count {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_read_once_and_what_was_missed_once_more() -> anyhow::Result<()> {
+    let sink = Sink::start().await?;
+    let emulator = azurite().await;
+    let account = emulator.account();
+    let (gate, through) = gate(&account).await?;
+    let settings = settings()
+        .with("ARCHIVE_STORAGE", &through)
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url());
+    let world = World::parse(SMALL)?;
+    let stack = Stack::start_on(account, emulator, world, settings).await?;
+    let (day, bytes) = fill(&stack.account).await?;
+    let export = stack.sim.world(|world| world.request("export").cloned());
+    let mut document = export.context("the world has it")?.document;
+
+    let mut ids = vec![stack.api.submit(&document).await?];
+    tokio::time::timeout(LIMIT, gate.reached.acquire())
+        .await??
+        .forget();
+    for n in 0..LATER {
+        document["reference"] = format!("LATER-{n}").into();
+        ids.push(stack.api.submit(&document).await?);
+    }
+    tokio::time::timeout(LIMIT, all_wait(&stack, ids.len())).await??;
+    tokio::time::sleep(A_LOOK).await;
+    gate.open.add_permits(1);
+
     let mut reports = Vec::new();
     for id in &ids {
         let ended = stack.api.wait_ended(id, LIMIT).await?;
@@ -46,36 +163,23 @@ async fn a_day_is_read_once_for_all_who_wait() -> anyhow::Result<()> {
         reports.push(report);
     }
     // Each got what the others got.
-    let searched = |report: &Value| report["searched"].clone();
-    assert!(
-        reports[0]["reports"]
-            .as_array()
-            .is_some_and(|it| !it.is_empty())
-    );
+    let found = reports[0]["reports"].as_array();
+    assert!(found.is_some_and(|it| !it.is_empty()));
     for report in &reports {
-        assert_eq!(searched(report), searched(&reports[0]));
+        assert_eq!(report["searched"], reports[0]["searched"]);
         assert_eq!(report["reports"], reports[0]["reports"]);
     }
-    // One pass for those who waited at its beginning, one for those who came right then; the same for `link` and `widen`.
-    let is_search = |span: &&Span| {
-        span.name == "blob-search" && span.attributes.contains_key("dsr.search.bytes")
-    };
-    let of_find = |span: &&Span| span.text("dsr.step") == "find";
     // Spans leave every five seconds.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    let received = sink.received();
-    drop(searching);
-    let bytes = |span: &Span| span.attributes["dsr.search.bytes"].as_u64().unwrap_or(0);
-    let spans: Vec<&Span> = received.spans.iter().filter(is_search).collect();
-    let found: u64 = spans
+    let read: u64 = sink
+        .received()
+        .spans
         .iter()
-        .filter(|it| of_find(it))
-        .map(|it| bytes(it))
+        .filter(|span| span.name == "blob-search" && span.text("dsr.step") == "find")
+        .filter(|span| span.text("dsr.search.day") == day)
+        .filter_map(|span: &Span| span.attributes.get("dsr.search.bytes")?.as_u64())
         .sum();
-    let all: u64 = spans.iter().map(|it| bytes(it)).sum();
-    let once = searched(&reports[0])["contoso/shop"]["bytes"].as_u64();
-    let once = once.context("bytes were searched")?;
-    assert!((once..=3 * once).contains(&found), "{found} of {once}");
-    assert!(all <= 8 * once, "{all} of {once}");
+    assert!(read > bytes, "{read} of {bytes}: nothing was missed");
+    assert!(read < 2 * bytes, "{read} of {bytes}: they did not join");
     Ok(())
 }

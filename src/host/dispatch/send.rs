@@ -58,7 +58,11 @@ pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) ->
 }
 
 /// Sends a message that arrives at a time.
-pub(super) async fn send_later(cx: Context<'_>, message: &Message, until: Timestamp) -> Result<(), Error> {
+pub(super) async fn send_later(
+    cx: Context<'_>,
+    message: &Message,
+    until: Timestamp,
+) -> Result<(), Error> {
     let delay = until.duration_since(cx.now());
     let delay = Duration::try_from(delay).unwrap_or(Duration::ZERO);
     send(cx, message, delay).await

@@ -12,11 +12,15 @@ use crate::workflow::{Function, Step};
 
 /// Whom a pass serves: it is of the step of the first, and linked to the traces of all.
 pub(super) fn seated(seats: &[Option<Seat>]) {
-    let mut served = seats.iter().flatten();
-    if let Some(first) = served.clone().next() {
+    if let Some(first) = seats.iter().flatten().next() {
         telemetry::step(first.slice.step.name(), None);
     }
-    for seat in served.by_ref() {
+    joined(seats);
+}
+
+/// Whom a pass serves from now on, too.
+pub(super) fn joined(seats: &[Option<Seat>]) {
+    for seat in seats.iter().flatten() {
         let trace = seat.record.traceparent.as_ref();
         telemetry::link(trace.map(TraceParent::as_str));
     }

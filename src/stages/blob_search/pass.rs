@@ -226,7 +226,7 @@ impl Search<'_> {
         for seat in came.iter_mut().flatten() {
             seat.progress.miss(self.reached.clone());
         }
-        observe::seated(&came);
+        observe::joined(&came);
         self.seats.append(&mut came);
         let count = self.job.count;
         self.job = job(self.cx, &self.seats, &self.job.customers).await?;

@@ -69,7 +69,8 @@ pub(super) async fn seats(
         .buffered(PARALLEL)
         .try_collect()
         .await?;
-    pass.seen.extend(marks.iter().map(|it| it.name().to_owned()));
+    pass.seen
+        .extend(marks.iter().map(|it| it.name().to_owned()));
     let (over, open) = read
         .into_iter()
         .flatten()

@@ -363,15 +363,13 @@ impl Bench {
             "the search for one request read {read} bytes of a day of {}",
             day.bytes
         );
+        let nanos = spans.iter().map(|span| span.end.saturating_sub(span.start));
+        let longest = nanos.clone().max().unwrap_or(0) as f64 / 1e9;
         println!(
-            "  {count} requests: {read} bytes in {} invocations",
+            "  {count} requests: {read} bytes in {} invocations, the longest {longest:.2} s",
             spans.len()
         );
-        let nanos: u64 = spans
-            .iter()
-            .map(|span| span.end.saturating_sub(span.start))
-            .sum();
-        Ok(nanos as f64 / 1e9)
+        Ok(nanos.sum::<u64>() as f64 / 1e9)
     }
 
     /// Waits until a request's status is as it should be.
