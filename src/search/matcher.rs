@@ -65,6 +65,7 @@ struct Rule {
 }
 
 /// The automaton over the identifiers, and the rules its patterns stand for.
+#[derive(Default)]
 pub(super) struct Matcher {
     automaton: Option<AhoCorasick>,
     rules: Vec<Rule>,

@@ -2,7 +2,7 @@
 //!
 //! A [`Searcher`] holds the identifiers of any number of people. A [`Scan`] takes the bytes of one blob in chunks of any size, splits
 //! them into records, searches each through all layers of encoding, and hands those in which something was found to a [`Sink`].
-//! [`facts`] reads from a found record whose it is.
+//! [`facts`] reads from a found record whose it is. An [`index`] tells later searches which blobs they need not read.
 //!
 //! ```
 //! use appcenter_dsr::search::{Identifiers, Match, Options, Searcher, Sink};
@@ -35,6 +35,7 @@ pub mod facts;
 mod fields;
 mod hits;
 mod identifiers;
+pub mod index;
 mod json;
 mod layout;
 mod matcher;
@@ -154,6 +155,15 @@ impl Searcher {
             matcher: Matcher::new(subjects)?,
             sieve: Sieve::new(subjects),
         })
+    }
+
+    /// Looks for nobody: for scans that only gather what an index tells ([`Scan::with_tokens`]).
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        Self {
+            matcher: Matcher::default(),
+            sieve: Sieve::new(&[]),
+        }
     }
 
     /// Begins the scan of one blob.

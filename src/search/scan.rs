@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use flate2::write::MultiGzDecoder;
 
 use super::examine::Examiner;
-use super::records::{Piece, Splitter};
+use super::index::{BlobTokens, Key, Tokens};
+use super::records::{Piece, Splitter, whole_words};
 use super::sieve::{Scratch, Sieve};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
@@ -91,6 +92,16 @@ impl<'s> Scan<'s> {
         }
     }
 
+    /// Gathers what an index tells of the blob, too: every record gets the exact search then, whoever is looked for.
+    ///
+    /// What is not looked at because of a limit counts as not searched, so that the limits make no difference later.
+    #[must_use]
+    pub fn with_tokens(mut self, key: &Key) -> Self {
+        self.text.records.sieve = None;
+        self.text.records.examiner.tokens = Some(Tokens::new(key.clone()));
+        self
+    }
+
     /// Takes the next bytes of the blob. Chunks of any size give the same matches.
     ///
     /// `Break` when the sink said so; what is pushed afterwards is ignored.
@@ -106,15 +117,23 @@ impl<'s> Scan<'s> {
 
     /// Ends the blob: searches what is left of it and says what was read.
     #[must_use]
-    pub fn finish(mut self, sink: &mut dyn Sink) -> Summary {
-        if !self.is_stopped {
-            // Whether the sink stops now makes no difference any more.
-            _ = self.end(sink);
-        }
+    pub fn finish(self, sink: &mut dyn Sink) -> Summary {
+        self.finish_with_tokens(0, sink).0
+    }
+
+    /// Ends a blob whose tokens were gathered; `blob` is how the index knows it. `None` when they were not.
+    #[must_use]
+    pub fn finish_with_tokens(
+        mut self,
+        blob: u64,
+        sink: &mut dyn Sink,
+    ) -> (Summary, Option<BlobTokens>) {
+        // For what is found it makes no difference any more whether the sink stops now.
+        let is_all = !self.is_stopped && self.end(sink).is_continue();
         let Text {
             charset,
             splitter,
-            records,
+            mut records,
         } = self.text;
         let is_gzip = matches!(self.source, Source::Gzip { .. });
         let encoding = match (is_gzip, charset) {
@@ -134,7 +153,8 @@ impl<'s> Scan<'s> {
             1 => Container::Object,
             _ => Container::Lines,
         };
-        Summary {
+        let tokens = records.examiner.tokens.take();
+        let summary = Summary {
             bytes: self.bytes,
             records: splitter.records,
             matches: records.matches,
@@ -143,7 +163,14 @@ impl<'s> Scan<'s> {
             not_searched_more: records.examiner.not_searched_more,
             container,
             encoding,
-        }
+        };
+        // A blob of which something was not searched may hold anybody.
+        let is_searched = is_all
+            && summary.not_searched.is_empty()
+            && summary.not_searched_more == 0
+            && summary.oversized_records == 0;
+        let tokens = tokens.map(|tokens| tokens.finish(blob, summary.records, is_searched));
+        (summary, tokens)
     }
 
     fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> ControlFlow<()> {
@@ -368,31 +395,4 @@ impl Records<'_> {
             hits: &self.examiner.hits,
         })
     }
-}
-
-/// The piece without words that its borders may have cut in two: the window before or after it has them whole.
-fn whole_words<'a>(piece: &Piece<'a>) -> &'a [u8] {
-    /// Longer words are data, such as base64, in which every byte is wanted.
-    const MAX_WORD: usize = 256;
-    let is_word =
-        |byte: &&u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._%+-@".contains(byte);
-    let mut bytes = piece.bytes;
-    if !piece.is_first {
-        let cut = bytes.iter().take_while(is_word).take(MAX_WORD).count();
-        if cut < MAX_WORD {
-            bytes = bytes.get(cut..).unwrap_or_default();
-        }
-    }
-    if !piece.is_last {
-        let cut = bytes
-            .iter()
-            .rev()
-            .take_while(is_word)
-            .take(MAX_WORD)
-            .count();
-        if cut < MAX_WORD {
-            bytes = bytes.get(..bytes.len() - cut).unwrap_or_default();
-        }
-    }
-    bytes
 }

@@ -14,6 +14,7 @@ use memchr::memmem;
 use self::walk::{Frame, Mode};
 use super::escapes::{Cut, Escaping};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
+use super::index::Tokens;
 use super::matcher::{Found, Owner};
 use super::texts::lossless;
 use super::{Hit, NotSearched, Options, Searcher, Unsearched};
@@ -92,6 +93,8 @@ pub(super) struct Examiner<'s> {
     hasher: RandomState,
     buffers: Vec<Vec<u8>>,
     folded: String,
+    /// What an index tells of the blob, when that is wanted.
+    pub(super) tokens: Option<Tokens>,
 }
 
 impl<'s> Examiner<'s> {
@@ -118,6 +121,7 @@ impl<'s> Examiner<'s> {
             hasher: RandomState::new(),
             buffers: Vec::new(),
             folded: String::new(),
+            tokens: None,
         }
     }
 
@@ -140,7 +144,8 @@ impl<'s> Examiner<'s> {
             return self.examine_bytes(bytes, Place::RECORD);
         }
         let text = lossless(bytes);
-        self.may_match = self.searcher.matcher.may_match(text.as_bytes());
+        // An index wants every text, whoever is looked for.
+        self.may_match = self.tokens.is_some() || self.searcher.matcher.may_match(text.as_bytes());
         self.looks_like_sdk = [&b"\"sid\""[..], b"\"device\"", b"\"MessageType\""]
             .iter()
             .any(|key| memmem::find(text.as_bytes(), key).is_some());
@@ -196,8 +201,11 @@ impl<'s> Examiner<'s> {
         is_enough
     }
 
-    /// Matches a text as it stands.
+    /// Matches a text as it stands. There is no other way to a hit, so that an index knows every text that may have one.
     fn matches(&mut self, text: &str, escaping: Escaping, place: Place) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.add(text);
+        }
         let searcher = self.searcher;
         let as_it_is = place.is_derived || self.may_match;
         let mut scratch = std::mem::take(&mut self.folded);

@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 use memchr::memchr;
 
 use super::layout::{Layout, is_blank, layout_of};
+pub(super) use windows::whole_words;
 
 /// How much of the blob decides how it is made up.
 const HEAD: usize = 64 * 1024;

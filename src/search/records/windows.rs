@@ -89,3 +89,30 @@ fn string_state(bytes: &[u8], mut in_string: bool, position: usize) -> bool {
     }
     in_string
 }
+
+/// The piece without words that its borders may have cut in two: the window before or after it has them whole.
+pub(in crate::search) fn whole_words<'a>(piece: &Piece<'a>) -> &'a [u8] {
+    /// Longer words are data, such as base64, in which every byte is wanted.
+    const MAX_WORD: usize = 256;
+    let is_word =
+        |byte: &&u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._%+-@".contains(byte);
+    let mut bytes = piece.bytes;
+    if !piece.is_first {
+        let cut = bytes.iter().take_while(is_word).take(MAX_WORD).count();
+        if cut < MAX_WORD {
+            bytes = bytes.get(cut..).unwrap_or_default();
+        }
+    }
+    if !piece.is_last {
+        let cut = bytes
+            .iter()
+            .rev()
+            .take_while(is_word)
+            .take(MAX_WORD)
+            .count();
+        if cut < MAX_WORD {
+            bytes = bytes.get(..bytes.len() - cut).unwrap_or_default();
+        }
+    }
+    bytes
+}

@@ -40,8 +40,8 @@ impl Person {
             .collect()
     }
 
-    fn searcher(&self) -> Searcher {
-        let identifiers = Identifiers {
+    fn identifiers(&self) -> Identifiers {
+        Identifiers {
             install_ids: self
                 .install_ids
                 .iter()
@@ -51,8 +51,11 @@ impl Person {
             emails: self.emails.clone(),
             terms: self.terms.clone(),
             ..Identifiers::default()
-        };
-        Searcher::new(&[identifiers]).expect("good identifiers")
+        }
+    }
+
+    fn searcher(&self) -> Searcher {
+        Searcher::new(&[self.identifiers()]).expect("good identifiers")
     }
 }
 
@@ -288,6 +291,11 @@ fn recall_and_precision_are_one() {
             for (blob, filled) in case.blobs() {
                 inputs += 1;
                 let found = search_in_chunks(&searchers[who], case, &blob, inputs);
+                let options = Options {
+                    path: case.path.as_deref(),
+                    ..Options::default()
+                };
+                index::check(&people[who].identifiers(), &blob, options, &found);
                 let found = finds(&found, &people[who].names());
                 of_case.compare(&case.name, &case.expected(filled), &found);
             }

@@ -2,6 +2,8 @@
 
 mod corpus;
 mod encode;
+mod index;
+mod index_many;
 mod layouts;
 mod limits;
 mod look_alikes;
@@ -118,10 +120,12 @@ pub(super) fn search_with(
     whole
 }
 
-/// Searches a blob for Ana.
+/// Searches a blob for Ana, and holds an index of it against what was found.
 pub(super) fn search(blob: &[u8]) -> (Vec<Found>, Summary) {
     let searcher = Searcher::new(&[ana()]).expect("good identifiers");
-    search_with(&searcher, blob, Options::default())
+    let (found, summary) = search_with(&searcher, blob, Options::default());
+    index::check(&ana(), blob, Options::default(), &found);
+    (found, summary)
 }
 
 /// The names of all that was found in a blob.

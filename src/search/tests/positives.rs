@@ -169,7 +169,7 @@ fn doubtful_escapes() {
         terms: vec!["nina b".to_owned()],
         ..Identifiers::default()
     };
-    let searcher = Searcher::new(&[nina]).expect("good identifiers");
+    let searcher = Searcher::new(std::slice::from_ref(&nina)).expect("good identifiers");
     for (blob, expected) in [
         (r"CONTOSO\u20417 logged in", &["0t"][..]),
         (r"CONTOSO\nina@example.com in", &["1t", "2"]),
@@ -179,6 +179,7 @@ fn doubtful_escapes() {
     ] {
         let (found, _) = search_with(&searcher, blob.as_bytes(), Options::default());
         assert_eq!(found[0].names(), expected, "{blob}");
+        index::check(&nina, blob.as_bytes(), Options::default(), &found);
     }
 }
 

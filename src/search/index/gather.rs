@@ -1,0 +1,156 @@
+//! The tokens of one blob, gathered text by text.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::tokens::{Token, tokens};
+use super::{BlobTokens, Key, coded};
+use crate::search::chars::{fold, lower};
+
+/// With more words than this that are not ASCII a blob is taken to hold all of them: bytes of a picture read as UTF-16 are random
+/// characters of every script.
+const MAX_OTHERS: usize = 2_000;
+/// With more tokens than this a blob is read whoever is looked for: the set would be as large as many others.
+const MAX_TOKENS: usize = 500_000;
+
+/// The tokens of one blob.
+#[derive(Debug)]
+pub(in crate::search) struct Tokens {
+    key: Key,
+    uuids: HashSet<Uuid>,
+    words: HashSet<Box<str>>,
+    /// Words that are not ASCII alone.
+    others: HashSet<Box<str>>,
+    /// Whether there are too many of `others`, which are no longer kept then.
+    has_all_others: bool,
+    /// Whether there are too many altogether, and none are kept.
+    is_full: bool,
+    changed: String,
+    word: String,
+}
+
+impl Tokens {
+    pub(in crate::search) fn new(key: Key) -> Self {
+        Self {
+            key,
+            uuids: HashSet::new(),
+            words: HashSet::new(),
+            others: HashSet::new(),
+            has_all_others: false,
+            is_full: false,
+            changed: String::new(),
+            word: String::new(),
+        }
+    }
+
+    /// Takes a text in every form in which the exact search looks at it: as it is, in lower case, and folded.
+    pub(in crate::search) fn add(&mut self, text: &str) {
+        self.take(text);
+        if !text.is_ascii() {
+            let mut changed = std::mem::take(&mut self.changed);
+            for change in [lower, fold] {
+                changed.clear();
+                change(text, &mut changed);
+                self.take(&changed);
+            }
+            self.changed = changed;
+        }
+    }
+
+    fn take(&mut self, text: &str) {
+        if self.is_full {
+            return;
+        }
+        let Self {
+            uuids,
+            words,
+            others,
+            has_all_others,
+            word,
+            ..
+        } = self;
+        tokens(text, word, |token| match token {
+            Token::Uuid(uuid) => {
+                uuids.insert(uuid);
+            }
+            Token::Word(word) if word.is_ascii() => {
+                if !words.contains(word) {
+                    words.insert(word.into());
+                }
+            }
+            Token::Word(word) => {
+                if !*has_all_others && !others.contains(word) {
+                    others.insert(word.into());
+                    *has_all_others = others.len() > MAX_OTHERS;
+                }
+            }
+        });
+        if self.uuids.len() + self.words.len() > MAX_TOKENS {
+            self.is_full = true;
+            self.uuids = HashSet::new();
+            self.words = HashSet::new();
+        }
+        if self.is_full || self.has_all_others {
+            self.others = HashSet::new();
+        }
+    }
+
+    /// What an index says of the blob. `is_searched` tells whether the exact search looked at all of it.
+    pub(in crate::search) fn finish(
+        self,
+        blob: u64,
+        records: u64,
+        is_searched: bool,
+    ) -> BlobTokens {
+        let Self { key, .. } = &self;
+        let uuids = self.uuids.iter().map(|uuid| Token::Uuid(*uuid));
+        let words = self.words.iter().chain(&self.others);
+        let words = words.map(|word| Token::Word(word));
+        BlobTokens {
+            blob,
+            records,
+            notes: [0; 2],
+            is_searched: is_searched && !self.is_full,
+            has_all_others: self.has_all_others,
+            uuids: coded::encode(&uuids.map(|it| key.token(blob, it)).collect::<Vec<_>>()),
+            words: coded::encode(&words.map(|it| key.token(blob, it)).collect::<Vec<_>>()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Identifiers;
+    use crate::search::index::{Index, Query, write};
+
+    /// Whether a blob with these tokens is passed over for somebody who is not in it.
+    fn passes(tokens: Tokens, user_id: &str) -> bool {
+        let key = Key::new(b"a key");
+        let bytes = write(&key, &[tokens.finish(1, 1, true)]);
+        let person = Identifiers {
+            user_ids: vec![user_id.to_owned()],
+            ..Identifiers::default()
+        };
+        let index = Index::read(&key, &bytes).expect("it was written");
+        index.passes_over(1, &Query::new(&key, &[person])).is_some()
+    }
+
+    #[test]
+    fn too_many_words_rule_nothing_out() {
+        let gathered = |count: u32, suffix: &str| {
+            let mut tokens = Tokens::new(Key::new(b"a key"));
+            for number in 0..count {
+                tokens.add(&format!("{number}{suffix}"));
+            }
+            tokens
+        };
+        let many = u32::try_from(MAX_OTHERS + 1).expect("a few thousand");
+        assert!(passes(gathered(many - 1, "\u{f8}"), "\u{f8}"));
+        assert!(!passes(gathered(many, "\u{f8}"), "\u{f8}"));
+        assert!(passes(gathered(many, "\u{f8}"), "anna"));
+        let all = u32::try_from(MAX_TOKENS + 1).expect("a few thousand");
+        assert!(!passes(gathered(all, ""), "anna"));
+    }
+}
