@@ -18,6 +18,9 @@ use crate::storage::{Account, AccountSettings, Created};
 use crate::telemetry::{self, Telemetry};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
 
+/// Indexes of days that are in memory at once: each can be 32 MiB long.
+const MAX_INDEXES: usize = 4;
+
 /// The application.
 #[derive(Debug)]
 pub struct App {
@@ -36,6 +39,8 @@ pub struct App {
     hmac_key: tokio::sync::OnceCell<Vec<u8>>,
     /// Reads of records before irreversible calls.
     pub readings: Readings,
+    /// Passes that have the index of a day in memory.
+    pub indexes: tokio::sync::Semaphore,
     /// What is seen of it all.
     pub telemetry: Telemetry,
 }
@@ -118,6 +123,7 @@ impl App {
             ledger: Ledger::open(&config.ledger),
             hmac_key: tokio::sync::OnceCell::new(),
             readings: Readings::default(),
+            indexes: tokio::sync::Semaphore::new(MAX_INDEXES),
             telemetry: Telemetry::new(destinations(&config.telemetry)),
             config,
             clock,

@@ -129,9 +129,12 @@ pub struct Coverage {
     pub last_day: Option<Date>,
     /// Days with data.
     pub days: u64,
-    /// Blobs read, by stream.
+    /// Blobs searched, by stream.
     pub blobs: BTreeMap<String, u64>,
-    /// Records read.
+    /// Blobs of these that were not read, since the keyed index of their day says that they hold nobody who is looked for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub passed_over: u64,
+    /// Records searched.
     pub records: u64,
     /// Bytes read.
     pub bytes: u64,
@@ -150,6 +153,11 @@ pub struct Coverage {
     pub gaps: Vec<Gap>,
     /// What else limits the answer.
     pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What was listed and fetched of an app by API.

@@ -107,6 +107,12 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         ));
     }
     for (app, coverage) in &report.searched {
+        if coverage.passed_over > 0 {
+            notes.push(format!(
+                "{} of {app} not read again: the index that was made when they were read says that they do not hold the person.",
+                many(coverage.passed_over, "blob was", "blobs were")
+            ));
+        }
         if coverage.hits_of_other_apps > 0 {
             notes.push(format!(
                 "While {app} was searched, the identifiers were found in {} of apps that the request does not name: left alone.",

@@ -9,6 +9,7 @@
 //! | `work/{request}/{run}/{step}/` | root, bins, slices, hits | until it ends |
 //! | `plans/`, `reports/` | what was planned and what was done | 24 months |
 //! | `collected/{owner}/{app}/` | what was fetched of reports | 7 days after the app's last open request |
+//! | `index/{owner}/{app}/` | which blobs of a day may hold whom, by keyed hashes | as long as the day has data |
 //! | `packages/` | export packages | 30 days |
 //! | `refused/` | faults of refused queue messages | 24 months |
 //! | `apps/` | the ID of each app that App Center ever told, for when it tells no more | always |
@@ -58,6 +59,18 @@ pub fn waiting_prefix(app: &AppRef) -> String {
 #[must_use]
 pub fn searching(app: &AppRef, day: Date) -> String {
     format!("searching/{}/{}/{day}", app.owner, app.name)
+}
+
+/// Indexes of an app's days.
+#[must_use]
+pub fn index_prefix(app: &AppRef) -> String {
+    format!("index/{}/{}/", app.owner, app.name)
+}
+
+/// The index of a day of an app.
+#[must_use]
+pub fn index(app: &AppRef, day: Date) -> String {
+    format!("{}{day}", index_prefix(app))
 }
 
 /// The mark of one request's search step that waits for days of an app. Each run and step has a mark of its own, so

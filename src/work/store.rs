@@ -250,6 +250,25 @@ impl Store {
         }
     }
 
+    /// Writes a blob if it is still the one that was read.
+    ///
+    /// # Errors
+    /// When it cannot be written; that somebody else wrote it is none.
+    pub async fn replace(
+        &self,
+        name: &str,
+        what: &'static str,
+        bytes: Vec<u8>,
+        content_type: &str,
+        etag: &ETag,
+    ) -> Result<(), Error> {
+        self.before(what)?;
+        self.container
+            .replace(name, bytes, content_type, etag)
+            .await?;
+        self.after(what)
+    }
+
     /// Writes a blob whatever is there: only for content that is the same each time.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod faults;
 mod flow;
 mod harness;
 mod host_protocol;
+mod indexed;
 mod kill_at;
 mod kills;
 mod package;

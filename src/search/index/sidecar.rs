@@ -33,6 +33,20 @@ impl BlobTokens {
     pub fn with_notes(self, notes: [u64; 2]) -> Self {
         Self { notes, ..self }
     }
+
+    /// The blob, as [`Key::blob`] says it.
+    #[must_use]
+    pub fn blob(&self) -> u64 {
+        self.blob
+    }
+
+    /// The most that it adds to an index, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        // The blob, five numbers and the flags.
+        let fixed = 8 + 5 * 10 + 1;
+        fixed + self.uuids.len() + self.words.len()
+    }
 }
 
 /// What is known of a blob that holds nobody of those who are looked for.

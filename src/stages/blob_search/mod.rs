@@ -8,6 +8,7 @@ mod claim;
 mod days;
 mod failure;
 mod folders;
+mod index;
 mod marks;
 mod needles;
 mod observe;
@@ -60,7 +61,10 @@ pub struct DayResult {
     /// Blobs read, by stream.
     #[serde(default)]
     pub blobs: BTreeMap<String, u64>,
-    /// Records read.
+    /// Blobs of these that an index spared: it knows that they hold nobody.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub passed_over: u64,
+    /// Records read, or known to be there.
     #[serde(default)]
     pub records: u64,
     /// Bytes read.
@@ -154,6 +158,11 @@ pub(super) async fn cut(
         _ => None,
     };
     let memo = Memo { since, ..memo };
+    if step == Step::Find {
+        for days in &memo.apps {
+            index::prune(cx, days).await?;
+        }
+    }
     let slices = (0..memo.slices()).map(|_| SliceInput {
         items: 1,
         ..SliceInput::default()
@@ -164,6 +173,11 @@ pub(super) async fn cut(
             .map_err(|_error| StageError::permanent("the days of a search cannot be stored"))?,
         ..Cut::default()
     }))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// When the first pass of this run began.

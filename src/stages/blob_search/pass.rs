@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::days::{Order, Source, sources};
+use super::index::{DayIndex, Known};
 use super::progress::place;
 use super::reading::Reading;
-use super::scan::{Customer, Job, News, ScanError};
+use super::scan::{Customer, Ended, Job, News, ScanError};
 use super::seat::{Place, Seat, join, seats, store};
 use super::{marks, needles, observe};
 use crate::domain::{AppRef, Kind};
-use crate::search::Searcher;
+use crate::search::{Identifiers, Searcher};
 use crate::stages::{Context, StageError};
 use crate::storage::{Container, Entry};
 use crate::work::names;
@@ -61,6 +62,7 @@ pub async fn search_day(
     pass.unfinished |= leave_alone(&mut seats);
     observe::seated(&seats);
     let job = job(cx, &seats, &[]).await?;
+    let index = DayIndex::of(cx, app, day, &people(&job)).await;
     let search = Search {
         cx,
         app,
@@ -72,6 +74,7 @@ pub async fn search_day(
             .all(|seat| seat.slice.state.tries < PATIENCE),
         seats,
         job,
+        index,
         reached: None,
         looked: Instant::now(),
     };
@@ -102,7 +105,22 @@ async fn job(
         customers: customers.into(),
         count: None,
         deadline: cx.deadline,
+        tokens: None,
     })
+}
+
+/// What all of them look for.
+fn people(job: &Job) -> Vec<Identifiers> {
+    let customers = job.customers.iter();
+    customers.map(|it| it.needles.identifiers()).collect()
+}
+
+/// A blob whose turn comes.
+enum Coming {
+    /// It is being read.
+    Read(Reading),
+    /// It holds nobody, as the index says.
+    Known(Entry, Ended),
 }
 
 /// How a pass goes on after a blob.
@@ -122,6 +140,8 @@ struct Search<'a> {
     /// Who is served; a newcomer sits down behind the others.
     seats: Vec<Option<Seat>>,
     job: Job,
+    /// What tells which blobs need not be read.
+    index: Option<DayIndex<'a>>,
     /// A blob that fails ends the pass, and is not named yet.
     is_patient: bool,
     /// The last blob that is read or passed over, by its place.
@@ -144,6 +164,9 @@ impl Search<'_> {
                     break;
                 };
                 if let Next::Ends = self.page(&container, &source, page, pass).await? {
+                    if let Some(index) = self.index {
+                        index.store(self.cx, false).await;
+                    }
                     return Ok(());
                 }
             }
@@ -154,7 +177,11 @@ impl Search<'_> {
         store(self.cx, &mut self.seats, true).await?;
         let seats = self.seats.into_iter().flatten();
         let over = seats.filter(|seat| seat.slice.state.end.is_some());
-        join(self.cx, over.collect(), pass).await
+        join(self.cx, over.collect(), pass).await?;
+        if let Some(index) = self.index {
+            index.store(self.cx, true).await;
+        }
+        Ok(())
     }
 
     /// Searches a page of blobs.
@@ -166,27 +193,29 @@ impl Search<'_> {
         pass: &mut DayPass,
     ) -> Result<Next, StageError> {
         let mut entries = page.into_iter();
-        let mut readings = VecDeque::new();
+        let mut coming = VecDeque::new();
         loop {
-            while readings.len() < self.parallel() {
+            while coming.len() < self.parallel() {
                 let Some(mut entry) = entries.next() else {
                     break;
                 };
                 if let Some(account) = &source.account {
                     entry.name = names::in_account(account, &entry.name);
                 }
-                let is_wanted = |seat: &Seat| seat.progress.wants(&entry, source.order);
-                let is_wanted = self.seats.iter().flatten().any(is_wanted);
-                self.reached = Some(place(source.order, &entry.name));
-                if is_wanted {
-                    let job = self.job.clone();
-                    readings.push_back(Reading::begin(container.clone(), entry, job));
-                }
+                coming.extend(self.begin(container, source.order, entry));
             }
-            let Some(reading) = readings.pop_front() else {
+            let Some(next) = coming.pop_front() else {
                 return Ok(Next::Goes);
             };
-            let is_done = self.take(source.order, reading).await?;
+            let is_done = match next {
+                Coming::Read(reading) => self.take(source.order, reading).await?,
+                Coming::Known(entry, ended) => {
+                    for seat in self.seats.iter_mut().flatten() {
+                        seat.progress.pass_over(&entry, source.order, &ended);
+                    }
+                    true
+                }
+            };
             if !is_done || self.cx.is_out_of_time() {
                 store(self.cx, &mut self.seats, false).await?;
                 pass.unfinished = true;
@@ -201,6 +230,23 @@ impl Search<'_> {
                 self.welcome(pass).await?;
             }
         }
+    }
+
+    /// Comes to a blob of a page, and begins to read it where anybody needs that.
+    fn begin(&mut self, container: &Container, order: Order, entry: Entry) -> Option<Coming> {
+        self.reached = Some(place(order, &entry.name));
+        let known = self.index.as_mut();
+        let known = known.map_or(Known::default(), |index| index.look_up(&entry, order));
+        let is_wanted = |seat: &Seat| seat.progress.wants(&entry, order);
+        if !self.seats.iter().flatten().any(is_wanted) {
+            return None;
+        }
+        if let Some(ended) = known.passed_over {
+            return Some(Coming::Known(entry, ended));
+        }
+        let mut job = self.job.clone();
+        job.tokens = known.wanted;
+        Some(Coming::Read(Reading::begin(container.clone(), entry, job)))
     }
 
     /// Serves those who came meanwhile from here on. What they missed is searched for them in the next pass.
@@ -231,6 +277,9 @@ impl Search<'_> {
         let count = self.job.count;
         self.job = job(self.cx, &self.seats, &self.job.customers).await?;
         self.job.count = count;
+        if let Some(index) = &mut self.index {
+            index.ask_for(self.cx, &people(&self.job)).await;
+        }
         Ok(())
     }
 
@@ -248,14 +297,18 @@ impl Search<'_> {
     /// Gives each request what is found in a blob for it, as it is found. Returns whether the blob is done.
     async fn take(&mut self, source: Order, mut reading: Reading) -> Result<bool, StageError> {
         let Self {
-            cx, seats, place, ..
+            cx,
+            seats,
+            place,
+            index,
+            ..
         } = self;
         let app_id = place.app_id.as_deref().unwrap_or_default();
         for seat in seats.iter_mut().flatten() {
             seat.progress.arrive(&reading.entry, source);
         }
         let mut matches = observe::Matches::default();
-        let ended = loop {
+        let mut ended = loop {
             match reading.next().await {
                 News::Opened(etag) => {
                     for seat in seats.iter_mut().flatten() {
@@ -291,6 +344,9 @@ impl Search<'_> {
         }
         if let (Err(ScanError::Storage(error)), true) = (&ended, self.is_patient) {
             return Err(StageError::archive(error));
+        }
+        if let (Ok(ended), Some(index)) = (&mut ended, index) {
+            index.gathered.extend(ended.tokens.take());
         }
         observe::scanned(seats, &ended, &matches);
         for seat in seats.iter_mut().flatten() {

@@ -190,6 +190,20 @@ impl Progress {
         self.pending.extend_from_slice(&found.line);
     }
 
+    /// Passes over a blob that holds nothing, as the index says.
+    pub(super) fn pass_over(&mut self, entry: &Entry, source: Order, ended: &Ended) {
+        self.arrive(entry, source);
+        if self.at.is_none() {
+            return;
+        }
+        self.open(&entry.etag);
+        self.at = None;
+        self.result.within = None;
+        self.count(entry, source, ended);
+        self.result.passed_over += 1;
+        self.result.resume_after = Some(place(source, &entry.name));
+    }
+
     /// Counts that the time was over within the blob at hand. Returns how often it was.
     pub(super) fn count_cut(&mut self) -> Option<u32> {
         let within = self.result.within.as_mut().filter(|_| self.at.is_some())?;

@@ -60,8 +60,10 @@ async fn read(
     _ = news.send(News::Opened(stream.etag.clone())).await;
     let deadline = tokio::time::Instant::from_std(job.deadline);
     let (send, receive) = mpsc::channel(CHUNKS);
-    let (blob, news) = (blob.to_owned(), news.clone());
-    let scan = tokio::task::spawn_blocking(move || scan_chunks(receive, &job, &blob, &news));
+    let (blob, etag, news) = (blob.to_owned(), stream.etag.clone(), news.clone());
+    let scan = tokio::task::spawn_blocking(move || {
+        scan_chunks(receive, &job, (blob.as_str(), &etag), &news)
+    });
     let fed = feed(&mut stream, &send, deadline).await;
     drop(send);
     let ended = scan.await.map_err(|_error| ScanError::Broken)?;

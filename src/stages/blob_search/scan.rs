@@ -14,6 +14,7 @@ use super::needles::Needles;
 use crate::domain::ErrorId;
 use crate::domain::hit::{Hit, Stream};
 use crate::search::facts::{Facts, ids_in_name};
+use crate::search::index::{BlobTokens, Key};
 use crate::search::{Match, NotSearched, Options, Searcher, Sink};
 use crate::storage::{self, ETag};
 
@@ -50,6 +51,8 @@ pub(super) struct Job {
     pub(super) count: Option<Uuid>,
     /// When the pass must have saved itself.
     pub(super) deadline: Instant,
+    /// Where the day gets an index: its key. Every record is looked at closely then.
+    pub(super) tokens: Option<Key>,
 }
 
 /// What is read of a blob, on its way to the scan.
@@ -106,6 +109,8 @@ pub(super) struct Ended {
     pub(super) bytes: u64,
     /// What of these records was not searched.
     pub(super) not_searched: Vec<NotSearched>,
+    /// What an index says of the blob, if one is made and it was read whole.
+    pub(super) tokens: Option<BlobTokens>,
 }
 
 /// Why a blob was not read whole.
@@ -123,7 +128,7 @@ pub(super) enum ScanError {
 pub(super) fn scan_chunks(
     mut chunks: mpsc::Receiver<Chunk>,
     job: &Job,
-    blob: &str,
+    (blob, etag): (&str, &ETag),
     news: &mpsc::Sender<News>,
 ) -> Option<Ended> {
     let options = Options {
@@ -131,6 +136,11 @@ pub(super) fn scan_chunks(
         ..Options::default()
     };
     let mut scan = job.searcher.scan(options);
+    let mut known_by = 0;
+    if let Some(key) = &job.tokens {
+        known_by = key.blob(blob, etag.as_str());
+        scan = scan.with_tokens(key);
+    }
     let mut collect = Collect {
         customers: &job.customers,
         blob,
@@ -166,7 +176,7 @@ pub(super) fn scan_chunks(
     // The record that is open was cut by the clock: what its beginning looks like is nothing to count on.
     collect.is_cut = !is_whole;
     let whole = collect.seen - u64::from(collect.is_open);
-    let summary = scan.finish(&mut collect);
+    let (summary, tokens) = scan.finish_with_tokens(known_by, &mut collect);
     if collect.flush().is_break() {
         return None;
     }
@@ -177,8 +187,10 @@ pub(super) fn scan_chunks(
     }
     let mut own = collect.own;
     own.rows += u64::try_from(collect.rows.len()).unwrap_or(u64::MAX);
+    let tokens = tokens.filter(|_| is_whole);
     Some(Ended {
         is_whole,
+        tokens: tokens.map(|it| it.with_notes([own.named, own.rows])),
         own,
         records,
         bytes,

@@ -33,6 +33,7 @@ pub fn of(setups: &[AppSetup], days: &[Day], now: Timestamp) -> BTreeMap<String,
             for (stream, n) in &result.blobs {
                 *coverage.blobs.entry(stream.clone()).or_default() += n;
             }
+            coverage.passed_over += result.passed_over;
             coverage.records += result.records;
             coverage.bytes += result.bytes;
             coverage.reports += result.own_reports();

@@ -43,6 +43,7 @@ fn job(deadline: Instant) -> Job {
         })]),
         count: None,
         deadline,
+        tokens: None,
     }
 }
 
@@ -77,7 +78,7 @@ fn scan(
             }
             _ = send.blocking_send(Chunk::End);
         });
-        let scan = scope.spawn(move || scan_chunks(chunks, &job, BLOB, &news));
+        let scan = scope.spawn(move || scan_chunks(chunks, &job, (BLOB, &ETag::from("1")), &news));
         listen(heard);
         scan.join().expect("no panic")
     })
@@ -161,6 +162,7 @@ fn whole() -> Ended {
         records: 10,
         bytes: 1000,
         not_searched: Vec::new(),
+        tokens: None,
     }
 }
 
