@@ -342,13 +342,21 @@ impl Store {
         root: &Root,
         end: &SliceEnd,
     ) -> Result<Finished, Error> {
+        let bin = Bin::of(number);
+        if root.slices == 1 {
+            // A bin would say no more than its sum.
+            let sum = BinSum {
+                done: end.done,
+                failed: end.failed,
+            };
+            return self.close_bin(id, run, step, (bin, sum), end).await;
+        }
         let mark = SliceMark {
             over: true,
             done: end.done,
             failed: end.failed,
             ..SliceMark::default()
         };
-        let bin = Bin::of(number);
         let Some(marked) = self.mark(id, run, step, number, mark).await? else {
             return Ok(Finished::OthersOpen);
         };

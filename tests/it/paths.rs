@@ -1,10 +1,5 @@
 //! The two paths by which a person's data is got, and the legacy API: the same person, whichever way.
 
-#![expect(
-    clippy::large_futures,
-    reason = "a run holds a whole stack of parts; each test awaits a few of them, one after another"
-)]
-
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;

@@ -75,7 +75,10 @@ async fn gate(account: &Account) -> anyhow::Result<(Arc<Gate>, String)> {
         .origin()
         .ascii_serialization();
     let gate = Arc::new(Gate {
-        client: reqwest::Client::new(),
+        client: reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(LIMIT)
+            .build()?,
         target: target.clone(),
         reached: Semaphore::new(0),
         open: Semaphore::new(0),

@@ -28,6 +28,10 @@ use crate::table::Table;
 const CONTAINER: &str = "archive";
 /// The day that the archive is of, as its blobs' names begin.
 const DAY: &str = "2026/11/20/";
+/// The work container, as the product knows it without a setting.
+const WORK: &str = "dsr";
+/// How long a claim holds unless it is renewed: less than what a pass takes for a strange clock's.
+const CLAIMED: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 /// Blobs in flight when only downloading; what is fastest counts.
 const IN_FLIGHT: [usize; 3] = [8, 16, 32];
 /// Requests that wait together.
@@ -329,10 +333,14 @@ impl Bench {
         // What is on its way to the queue arrives.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = self.spans().len();
+        // All wait together: none of their days is searched while others are still on the way there.
+        self.claim(true).await?;
         let searching = self
             .stack
             .another_host(&[("AzureWebJobs.blob-search.Disabled", "false")])
             .await?;
+        self.until_all_wait(count).await?;
+        self.claim(false).await?;
         for id in &ids {
             self.until(id, |status| status["step"] != "find").await?;
         }
@@ -370,6 +378,44 @@ impl Bench {
             spans.len()
         );
         Ok(nanos.sum::<u64>() as f64 / 1e9)
+    }
+
+    /// Claims the day, as a pass over it does, or lets it go.
+    async fn claim(&self, is_claimed: bool) -> anyhow::Result<()> {
+        let (owner, name) = (self.app["owner"].as_str(), self.app["name"].as_str());
+        let (owner, name) = (owner.context("an owner")?, name.context("a name")?);
+        let blob = format!("searching/{owner}/{name}/{}", date());
+        let blob = self.stack.account.container(WORK)?.blob_client(&blob);
+        if is_claimed {
+            let until = jiff::Timestamp::now() + CLAIMED;
+            let claim = json!({ "holder": 0, "until": until }).to_string();
+            blob.upload(bytes::Bytes::from(claim).into(), None).await?;
+        } else {
+            blob.delete(None).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until as many requests wait for the first search, and keeps the day claimed until then.
+    async fn until_all_wait(&self, count: usize) -> anyhow::Result<()> {
+        let end = Instant::now() + LIMIT;
+        let work = self.stack.account.container(WORK)?;
+        loop {
+            self.claim(true).await?;
+            let options = BlobContainerClientListBlobsOptions {
+                prefix: Some("waiting/".to_owned()),
+                ..BlobContainerClientListBlobsOptions::default()
+            };
+            let blobs: Vec<_> = work.list_blobs(Some(options))?.try_collect().await?;
+            let names = blobs.into_iter().filter_map(|blob| blob.name);
+            if names.filter(|name| name.ends_with("-find")).count() >= count {
+                // What else they have to say is said.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "the requests do not come to wait");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until a request's status is as it should be.
