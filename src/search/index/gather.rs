@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::tokens::{Buffers, Token, tokens, uuid_of};
+use super::tokens::{Buffers, Token, is_kept, tokens, uuid_of};
 use super::{BlobTokens, Key, coded};
 use crate::search::chars::{fold, lower};
 
@@ -85,10 +85,14 @@ impl Tokens {
             Token::Uuid(uuid) => {
                 uuids.insert(uuid);
             }
-            Token::Word(text) => insert(text),
-            Token::Run { is_word: true, .. } => {}
-            Token::Run { text, .. } => {
-                if uuid_of(text).is_none() {
+            Token::Word(text) => {
+                if is_kept(text) {
+                    insert(text);
+                }
+            }
+            Token::Run { text, is_word } => {
+                let is_told = is_word && is_kept(text) || uuid_of(text).is_some();
+                if !is_told {
                     insert(text);
                 }
             }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Key;
-use super::tokens::{Buffers, Token, may_be_of_a_uuid, tokens, uuid_of};
+use super::tokens::{Buffers, Token, is_kept, may_be_of_a_uuid, tokens, uuid_of};
 use crate::search::Identifiers;
 use crate::search::chars::fold;
 use crate::search::matcher::email_spellings;
@@ -113,6 +113,7 @@ impl Query {
             }
             Token::Uuid(_) | Token::Word(_) if place == Where::Alone => {}
             Token::Uuid(uuid) => wanted.push(Wanted::Uuid(uuid)),
+            Token::Word(word) if !is_kept(word) => {}
             // The set of a blob has no words of UUIDs, in which a term may stand.
             Token::Word(word) if place == Where::Words && may_be_of_a_uuid(word) => {}
             Token::Word(word) => wanted.push(Wanted::Word(word.into())),

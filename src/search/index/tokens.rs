@@ -163,6 +163,12 @@ fn uuid_at(bytes: &[u8], start: usize) -> Option<(Uuid, usize)> {
     Some((uuid, length))
 }
 
+/// Whether a set has the word wherever it stands in a text. Parts of times and versions are worth too little, as long as they are
+/// no runs of their own.
+pub(super) fn is_kept(word: &str) -> bool {
+    !word.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Whether the word may stand in a UUID: its groups have so many digits.
 pub(super) fn may_be_of_a_uuid(word: &str) -> bool {
     matches!(word.len(), 4 | 8 | 12) && word.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -211,10 +211,8 @@ fn days_that_go_on_are_not_indexed() {
     let (_, err) = archive.same(&install);
     assert!(err.contains("60 files indexed, 3 days written"), "{err}");
     let ran = archive.run(&install, true);
-    assert!(
-        (4..=5).contains(&(ran.stats["blobs"] - 1)) || ran.stats["blobs"] < 8,
-        "{ran:?}"
-    );
+    // One of each kind that is not indexed, and the one that holds it; seldom another one.
+    assert!((4..10).contains(&ran.stats["blobs"]), "{ran:?}");
     // A file that was changed a moment ago may be changed again at the same time.
     let fresh = Archive {
         clock: ShiftedClock::default(),
