@@ -203,7 +203,6 @@ impl Config {
             slice_items: usize::try_from(number(lookup, env::SLICE_ITEMS, 1..=1000)?).unwrap_or(50),
             stalled: Duration::from_secs(number(lookup, env::STALLED_SECONDS, 1..=86_400)?),
         };
-        let index_key = text(lookup, env::INDEX_KEY);
         Ok(Self {
             port: port(lookup)?,
             work,
@@ -213,12 +212,19 @@ impl Config {
             archive_container: container(lookup, env::ARCHIVE_CONTAINER)?,
             app_center: app_center(lookup)?,
             ledger: ledger::read(lookup)?,
-            index_key: (!index_key.is_empty()).then(|| SecretString::from(index_key)),
+            index_key: index_key(lookup),
             telemetry: telemetry::read(lookup)?,
             limits,
             log: text(lookup, env::LOG),
         })
     }
+}
+
+/// The key of HMACs over identifiers, when one is set.
+#[must_use]
+pub fn index_key(lookup: Lookup<'_>) -> Option<SecretString> {
+    let key = text(lookup, env::INDEX_KEY);
+    (!key.is_empty()).then(|| SecretString::from(key))
 }
 
 fn app_center(lookup: Lookup<'_>) -> Result<AppCenter, ConfigError> {

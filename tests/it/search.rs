@@ -131,3 +131,50 @@ async fn a_container_by_its_address() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The command as users run it: what it finds with an index is what it finds without.
+#[tokio::test]
+async fn an_index_of_a_folder() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    for minute in 0..30 {
+        let path = data.join(format!("2024/05/06/07/{minute:02}"));
+        std::fs::create_dir_all(&path)?;
+        let row = match minute {
+            7 => ROW,
+            _ => r#"{"InstallId":"0d9f6d0a-5a5e-4a7e-9c1d-3b1c5a9d7e20","UserId":"u-20418"}"#,
+        };
+        std::fs::write(path.join("logs.v1.data"), format!("[{row},{{}}]"))?;
+    }
+    // A file that was changed a moment ago is not taken in.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    let search = async |key: &str, arguments: &[&str]| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_appcenter-dsr"))
+            .args(["search", "--user-id", "u-20417", "--stats"])
+            .args(arguments)
+            .arg(&data)
+            .env("INDEX_KEY", key)
+            .stdin(Stdio::null())
+            .output()
+            .await
+    };
+    let index = folder.path().join("index");
+    let index = ["--index", index.to_str().unwrap_or_default()];
+    let plain = search("", &[]).await?;
+    assert_eq!(plain.status.code(), Some(0));
+    for (said, least) in [("30 files indexed, 1 days written", 0), ("", 20)] {
+        let ran = search("the key of a test", &index).await?;
+        let err = String::from_utf8(ran.stderr)?;
+        assert_eq!(ran.status.code(), Some(0), "{err}");
+        assert_eq!(ran.stdout, plain.stdout, "{err}");
+        let passed = err.split("blobs_passed_over=").nth(1);
+        let passed = passed.and_then(|rest| rest.split(' ').next());
+        let passed: u64 = passed.unwrap_or_default().parse()?;
+        assert!(err.contains(said) && passed >= least, "{err}");
+    }
+    let refused = search("", &index).await?;
+    let err = String::from_utf8(refused.stderr)?;
+    assert_eq!(refused.status.code(), Some(2), "{err}");
+    assert!(err.contains("INDEX_KEY"), "{err}");
+    Ok(())
+}

@@ -24,6 +24,9 @@ pub(super) struct Flags {
     /// Many people at once: JSON Lines `{"id","install_ids","user_ids","emails","terms"}`
     #[arg(long = "subjects", value_name = "FILE", conflicts_with_all = ["install_id", "user_id", "email", "term"])]
     pub(super) subjects: Option<PathBuf>,
+    /// Keep an index of the days' folders in this folder, and read only the files that may hold somebody; needs `INDEX_KEY`
+    #[arg(long = "index", value_name = "DIR")]
+    pub(super) index: Option<PathBuf>,
     /// Say on stderr how much was read, and how fast
     #[arg(long)]
     pub(super) stats: bool,

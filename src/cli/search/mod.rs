@@ -2,6 +2,7 @@
 
 mod args;
 mod container;
+mod days;
 mod lines;
 mod people;
 mod progress;
@@ -15,9 +16,12 @@ use std::time::Instant;
 
 pub use args::SearchArgs;
 
+use self::days::Days;
 use self::people::People;
 use self::progress::Progress;
 use self::run::Run;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Lookup};
 
 /// Something was found.
 const FOUND: u8 = 0;
@@ -39,20 +43,42 @@ pub fn run(args: &SearchArgs) -> ExitCode {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut err = io::stderr();
-    ExitCode::from(run_to(args, &mut out, &mut err, progress))
+    let world = World {
+        lookup: &config::environment,
+        clock: &SystemClock,
+    };
+    ExitCode::from(run_to(args, world, &mut out, &mut err, progress))
+}
+
+/// What the command asks of the machine.
+#[derive(Clone, Copy)]
+struct World<'a> {
+    lookup: Lookup<'a>,
+    clock: &'a dyn Clock,
 }
 
 /// The command with its streams given.
-fn run_to(args: &SearchArgs, out: &mut dyn Write, err: &mut dyn Write, progress: Progress) -> u8 {
+fn run_to(
+    args: &SearchArgs,
+    world: World<'_>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    progress: Progress,
+) -> u8 {
     let started = Instant::now();
-    let people = match People::of(args) {
-        Ok(people) => people,
+    let opened = People::of(args).and_then(|people| {
+        let days = Days::of(&args.flags, &people.subjects, world)?;
+        Ok((people, days))
+    });
+    let (people, days) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             say(err, &error);
             return UNREAD;
         }
     };
     let mut run = Run::new(&people, out, err, progress);
+    run.begin(days);
     for path in &args.flags.paths {
         run.path(path);
     }
@@ -60,10 +86,13 @@ fn run_to(args: &SearchArgs, out: &mut dyn Write, err: &mut dyn Write, progress:
     if args.flags.stats {
         let seconds = started.elapsed().as_secs_f64();
         let rate = run.bytes as f64 / seconds.max(1e-9);
-        let stats = format!(
+        let mut stats = format!(
             "bytes={} records={} seconds={seconds:.6} bytes_per_second={rate:.0}",
             run.bytes, run.records
         );
+        if let Some(days) = &run.days {
+            stats.push_str(&days.stats(run.blobs));
+        }
         run.say(&stats);
     }
     match (run.is_incomplete, run.matches) {

@@ -16,6 +16,8 @@ const MAX_SUBJECT: u64 = 1 << 20;
 /// Everybody who is looked for.
 pub(super) struct People {
     pub(super) searcher: Searcher,
+    /// The identifiers of each subject.
+    pub(super) subjects: Vec<Identifiers>,
     /// The ID of each subject; one without when the identifiers stand on the command line.
     pub(super) ids: Vec<Option<String>>,
     /// For identifiers of the command line: the place there of each, by the engine's order.
@@ -65,12 +67,14 @@ impl People {
             terms: flags.term.clone(),
             ..Identifiers::default()
         };
-        let searcher = Searcher::new(&[identifiers]).map_err(|error| error.to_string())?;
+        let subjects = vec![identifiers];
+        let searcher = Searcher::new(&subjects).map_err(|error| error.to_string())?;
         // The engine counts kind by kind.
         let mut places: Vec<usize> = (0..args.order.len()).collect();
         places.sort_by_key(|place| args.order.get(*place).copied());
         Ok(Self {
             searcher,
+            subjects,
             ids: vec![None],
             places: Some(places),
         })
@@ -125,6 +129,7 @@ impl People {
         let searcher = Searcher::new(&subjects).map_err(|error| format!("{shown}: {error}"))?;
         Ok(Self {
             searcher,
+            subjects,
             ids,
             places: None,
         })

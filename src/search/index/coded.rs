@@ -14,10 +14,8 @@ pub(super) fn encode(keys: &[u64]) -> Vec<u8> {
     let count = keys.len() as u64;
     let mut places: Vec<u64> = keys.iter().map(|key| place(*key, count)).collect();
     places.sort_unstable();
-    places.dedup();
     let mut bytes = Vec::with_capacity(8 + places.len() * 5 / 4);
     write_number(&mut bytes, count);
-    write_number(&mut bytes, places.len() as u64);
     let mut bits = Writer { bytes, free: 0 };
     let mut last = 0;
     for place in places {
@@ -37,16 +35,13 @@ pub(super) fn encode(keys: &[u64]) -> Vec<u8> {
 /// Whether a key may be there. Bytes that are no set hold everything: what cannot be read rules nothing out.
 pub(super) fn may_hold(bytes: &[u8], key: u64) -> bool {
     let mut rest = bytes;
-    let (Some(count), Some(places)) = (read_number(&mut rest), read_number(&mut rest)) else {
+    let Some(count) = read_number(&mut rest) else {
         return true;
     };
-    if places == 0 {
-        return false;
-    }
     let wanted = place(key, count);
     let mut bits = Reader { bytes: rest, at: 0 };
     let mut last = 0_u64;
-    for _ in 0..places {
+    for _ in 0..count {
         let Some(step) = bits.step() else {
             return true;
         };
@@ -146,7 +141,7 @@ mod tests {
     fn too_many_keys_rule_nothing_out() {
         let mut bytes = Vec::new();
         write_number(&mut bytes, u64::MAX);
-        write_number(&mut bytes, 1);
+        bytes.push(0);
         assert!(may_hold(&bytes, u64::MAX));
     }
 

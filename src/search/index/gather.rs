@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::tokens::{Token, tokens};
+use super::tokens::{Buffers, Token, is_kept, tokens, uuid_of};
 use super::{BlobTokens, Key, coded};
 use crate::search::chars::{fold, lower};
 
@@ -19,15 +19,16 @@ const MAX_TOKENS: usize = 500_000;
 pub(in crate::search) struct Tokens {
     key: Key,
     uuids: HashSet<Uuid>,
+    /// Words, and runs of more than one.
     words: HashSet<Box<str>>,
-    /// Words that are not ASCII alone.
+    /// Those that are not ASCII alone.
     others: HashSet<Box<str>>,
     /// Whether there are too many of `others`, which are no longer kept then.
     has_all_others: bool,
     /// Whether there are too many altogether, and none are kept.
     is_full: bool,
     changed: String,
-    word: String,
+    buffers: Buffers,
 }
 
 impl Tokens {
@@ -40,7 +41,7 @@ impl Tokens {
             has_all_others: false,
             is_full: false,
             changed: String::new(),
-            word: String::new(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -67,22 +68,32 @@ impl Tokens {
             words,
             others,
             has_all_others,
-            word,
+            buffers,
             ..
         } = self;
-        tokens(text, word, |token| match token {
+        let mut insert = |text: &str| {
+            if text.is_ascii() {
+                if !words.contains(text) {
+                    words.insert(text.into());
+                }
+            } else if !*has_all_others && !others.contains(text) {
+                others.insert(text.into());
+                *has_all_others = others.len() > MAX_OTHERS;
+            }
+        };
+        tokens(text, buffers, |token| match token {
             Token::Uuid(uuid) => {
                 uuids.insert(uuid);
             }
-            Token::Word(word) if word.is_ascii() => {
-                if !words.contains(word) {
-                    words.insert(word.into());
+            Token::Word(text) => {
+                if is_kept(text) {
+                    insert(text);
                 }
             }
-            Token::Word(word) => {
-                if !*has_all_others && !others.contains(word) {
-                    others.insert(word.into());
-                    *has_all_others = others.len() > MAX_OTHERS;
+            Token::Run { text, is_word } => {
+                let is_told = is_word && is_kept(text) || uuid_of(text).is_some();
+                if !is_told {
+                    insert(text);
                 }
             }
         });
@@ -104,17 +115,17 @@ impl Tokens {
         is_searched: bool,
     ) -> BlobTokens {
         let Self { key, .. } = &self;
-        let uuids = self.uuids.iter().map(|uuid| Token::Uuid(*uuid));
+        let uuids = self.uuids.iter().map(|uuid| key.uuid(blob, *uuid));
         let words = self.words.iter().chain(&self.others);
-        let words = words.map(|word| Token::Word(word));
+        let words = words.map(|word| key.word(blob, word));
         BlobTokens {
             blob,
             records,
             notes: [0; 2],
             is_searched: is_searched && !self.is_full,
             has_all_others: self.has_all_others,
-            uuids: coded::encode(&uuids.map(|it| key.token(blob, it)).collect::<Vec<_>>()),
-            words: coded::encode(&words.map(|it| key.token(blob, it)).collect::<Vec<_>>()),
+            uuids: coded::encode(&uuids.collect::<Vec<_>>()),
+            words: coded::encode(&words.collect::<Vec<_>>()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A keyed index of a day: which of its blobs may hold an identifier, so that the others need not be read again.
 //!
-//! Of each blob it has two small sets, of the UUIDs and of the words that the exact search came by in any layer of encoding. A set
+//! Of each blob it has two small sets, of the UUIDs and of the words and runs of words that the exact search came by in any layer of encoding. A set
 //! never says no to what was put in. A blob is known by a hash of its name and ETag, so that one that was written again is simply
 //! not known.
 //!
@@ -19,11 +19,11 @@ mod tokens;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use uuid::Uuid;
 
 pub(super) use gather::Tokens;
 pub use query::Query;
 pub use sidecar::{BlobTokens, HEAD, Index, Known, first_part, write};
-use tokens::Token;
 
 /// What an index begins with: its kind and version.
 const MAGIC: &[u8; 8] = b"DSRIDX1\n";
@@ -79,12 +79,14 @@ impl Key {
         bytes.first_chunk().copied().map_or(0, u64::from_le_bytes)
     }
 
-    /// A token of one blob.
-    fn token(&self, blob: u64, token: Token<'_>) -> u64 {
-        match token {
-            Token::Uuid(uuid) => self.number(Use::Uuid, blob, uuid.as_bytes()),
-            Token::Word(word) => self.number(Use::Word, blob, word.as_bytes()),
-        }
+    /// A UUID of one blob.
+    fn uuid(&self, blob: u64, uuid: Uuid) -> u64 {
+        self.number(Use::Uuid, blob, uuid.as_bytes())
+    }
+
+    /// A word or run of one blob.
+    fn word(&self, blob: u64, word: &str) -> u64 {
+        self.number(Use::Word, blob, word.as_bytes())
     }
 
     /// How an index knows a blob.

@@ -3,26 +3,20 @@
 use uuid::Uuid;
 
 use super::Key;
-use super::tokens::{Token, may_be_of_a_uuid, tokens};
+use super::tokens::{Buffers, Token, is_kept, may_be_of_a_uuid, tokens, uuid_of};
 use crate::search::Identifiers;
 use crate::search::chars::fold;
 use crate::search::matcher::email_spellings;
 
 /// A token that a blob must have.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Wanted {
+pub(super) enum Wanted {
     Uuid(Uuid),
+    /// A word, or a run.
     Word(Box<str>),
 }
 
 impl Wanted {
-    fn token(&self) -> Token<'_> {
-        match self {
-            Self::Uuid(uuid) => Token::Uuid(*uuid),
-            Self::Word(word) => Token::Word(word),
-        }
-    }
-
     /// What is asked first: long words are rare.
     fn order(&self) -> std::cmp::Reverse<usize> {
         std::cmp::Reverse(match self {
@@ -35,7 +29,7 @@ impl Wanted {
 /// Where an identifier is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
-    /// Between characters that are no part of a word, and no hyphen.
+    /// Between characters that are no part of a run.
     Alone,
     /// Between characters that are no part of a word: inside of a UUID, too.
     Words,
@@ -112,11 +106,18 @@ impl Query {
             Where::Anywhere => inner(text),
         };
         let mut wanted = Vec::new();
-        tokens(inner, &mut String::new(), |token| match token {
+        tokens(inner, &mut Buffers::default(), |token| match token {
+            Token::Run { text, .. } if place == Where::Alone => {
+                let word = || Wanted::Word(text.into());
+                wanted.push(uuid_of(text).map_or_else(word, Wanted::Uuid));
+            }
+            Token::Uuid(_) | Token::Word(_) if place == Where::Alone => {}
             Token::Uuid(uuid) => wanted.push(Wanted::Uuid(uuid)),
+            Token::Word(word) if !is_kept(word) => {}
             // The set of a blob has no words of UUIDs, in which a term may stand.
             Token::Word(word) if place == Where::Words && may_be_of_a_uuid(word) => {}
             Token::Word(word) => wanted.push(Wanted::Word(word.into())),
+            Token::Run { .. } => {}
         });
         if wanted.is_empty() {
             self.without_tokens += 1;
@@ -145,11 +146,9 @@ impl Query {
         &self.key
     }
 
-    /// For each identifier the tokens of which a blob that holds it has all.
-    pub(super) fn alternatives(&self) -> impl Iterator<Item = impl Iterator<Item = Token<'_>>> {
-        self.alternatives
-            .iter()
-            .map(|wanted| wanted.iter().map(Wanted::token))
+    /// For each identifier what a blob that holds it has, all of it.
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = &[Wanted]> {
+        self.alternatives.iter().map(Vec::as_slice)
     }
 }
 

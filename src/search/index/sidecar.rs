@@ -3,7 +3,7 @@
 //! First what is needed to look for UUIDs, and behind that what is needed for words. Each of the two parts ends with a seal.
 
 use super::coded::{self, read_number, write_number};
-use super::tokens::Token;
+use super::query::Wanted;
 use super::{Key, MAGIC, Query, Use};
 
 /// Blobs of which one index knows, at the most.
@@ -28,6 +28,12 @@ pub struct BlobTokens {
 }
 
 impl BlobTokens {
+    /// The blob, as [`Key::blob`] says it.
+    #[must_use]
+    pub fn blob(&self) -> u64 {
+        self.blob
+    }
+
     /// With two numbers that an index keeps for its caller.
     #[must_use]
     pub fn with_notes(self, notes: [u64; 2]) -> Self {
@@ -160,6 +166,12 @@ impl Index {
         self.blobs.get(at)
     }
 
+    /// Of how many blobs it knows.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.blobs.len()
+    }
+
     /// Whether the blob is known, as it is now.
     #[must_use]
     pub fn knows(&self, blob: u64) -> bool {
@@ -181,16 +193,18 @@ impl Index {
     #[must_use]
     pub fn passes_over(&self, blob: u64, query: &Query) -> Option<Known> {
         let known = self.get(blob).filter(|it| it.is_searched)?;
-        let may_have = |token: Token<'_>| match token {
-            Token::Uuid(_) => coded::may_hold(&known.uuids, query.key().token(blob, token)),
-            Token::Word(word) => {
+        let may_have = |wanted: &Wanted| match wanted {
+            Wanted::Uuid(uuid) => coded::may_hold(&known.uuids, query.key().uuid(blob, *uuid)),
+            Wanted::Word(word) => {
                 !self.has_words
                     || (known.has_all_others && !word.is_ascii())
-                    || coded::may_hold(&known.words, query.key().token(blob, token))
+                    || coded::may_hold(&known.words, query.key().word(blob, word))
             }
         };
         let is_nobodys = query.without_tokens() == 0
-            && !query.alternatives().any(|mut tokens| tokens.all(may_have));
+            && !query
+                .alternatives()
+                .any(|wanted| wanted.iter().all(may_have));
         is_nobodys.then_some(Known {
             records: known.records,
             notes: known.notes,

@@ -2,6 +2,7 @@
 
 mod day;
 mod handler;
+mod index;
 mod load;
 mod search;
 mod start;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Search(search::Options),
     /// A day of an archive in the storage emulator, searched for one request and for 100, beside the SDK's downloads.
     Day(day::Options),
+    /// How little a search reads that has an index, over a year of minutes.
+    Index(index::Options),
 }
 
 /// Measures.
@@ -33,6 +36,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Start(options) => Box::pin(start::run(options)).await?,
         Command::Search(options) => Box::pin(search::run(options)).await?,
         Command::Day(options) => Box::pin(day::run(options)).await?,
+        Command::Index(options) => Box::pin(index::run(options)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

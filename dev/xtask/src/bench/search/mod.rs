@@ -14,8 +14,8 @@ mod results;
 mod rows;
 mod tools;
 
-pub(super) use people::{Group, Kind, identifiers};
-pub(super) use rows::APP;
+pub(super) use people::{Group, Identifier, Kind, identifiers, sequence};
+pub(super) use rows::{APP, Minute, Planted, row};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

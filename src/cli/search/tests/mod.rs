@@ -1,3 +1,5 @@
+mod index;
+
 use std::fs;
 
 use clap::{Args as _, Command, FromArgMatches as _};
@@ -27,8 +29,12 @@ fn check(files: &[(&str, &[u8])], arguments: &[&str], code: u8, expected: &[&str
         .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let args = parse(&arguments).expect("good arguments");
+    let world = World {
+        lookup: &|_| None,
+        clock: &SystemClock,
+    };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let found = run_to(&args, &mut out, &mut err, Progress::hidden());
+    let found = run_to(&args, world, &mut out, &mut err, Progress::hidden());
     let out = String::from_utf8(out).expect("UTF-8").replace(&root, "DIR");
     let err = String::from_utf8(err).expect("UTF-8").replace(&root, "DIR");
     assert_eq!(found, code, "{arguments:?}: {out}{err}");
