@@ -40,12 +40,6 @@ impl BlobTokens {
         Self { notes, ..self }
     }
 
-    /// The blob, as [`Key::blob`] says it.
-    #[must_use]
-    pub fn blob(&self) -> u64 {
-        self.blob
-    }
-
     /// The most that it adds to an index, in bytes.
     #[must_use]
     pub fn length(&self) -> usize {

@@ -12,6 +12,7 @@ mod index;
 mod marks;
 mod needles;
 mod observe;
+mod pages;
 mod pass;
 mod progress;
 mod reading;

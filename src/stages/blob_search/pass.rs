@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use super::days::{Order, Source, sources};
 use super::index::{DayIndex, Known};
+use super::pages::Pages;
 use super::progress::place;
 use super::reading::Reading;
 use super::scan::{Customer, Ended, Job, News, ScanError};
@@ -17,7 +18,6 @@ use crate::domain::{AppRef, Kind};
 use crate::search::{Identifiers, Searcher};
 use crate::stages::{Context, StageError};
 use crate::storage::{Container, Entry};
-use crate::work::names;
 use crate::workflow::{Event, Record, Step};
 
 /// Blobs that are read at once. Of each a few chunks of an answer are in memory.
@@ -123,14 +123,6 @@ enum Coming {
     Known(Entry, Ended),
 }
 
-/// How a pass goes on after a blob.
-enum Next {
-    /// With the next one.
-    Goes,
-    /// Not at all: it has saved itself, or nobody needs it.
-    Ends,
-}
-
 /// A pass that is under way.
 struct Search<'a> {
     cx: Context<'a>,
@@ -152,66 +144,51 @@ struct Search<'a> {
 
 impl Search<'_> {
     async fn run(mut self, pass: &mut DayPass) -> Result<(), StageError> {
-        let app_id = self.place.app_id.clone().unwrap_or_default();
-        let own_id = uuid::Uuid::try_parse(&app_id).ok();
-        for source in sources(self.app, &app_id, &self.place.accounts, self.day) {
-            self.job.count = own_id.filter(|_| source.order.is_shared());
-            let container = container(self.cx, &source)?;
-            let mut listing = container.list(&source.prefix);
-            loop {
-                let page = listing.next_page().await;
-                let Some(page) = page.map_err(|error| StageError::archive(&error))? else {
-                    break;
-                };
-                if let Next::Ends = self.page(&container, &source, page, pass).await? {
-                    if let Some(index) = self.index {
-                        index.store(self.cx, false).await;
-                    }
-                    return Ok(());
-                }
+        let is_all = self.read(pass).await?;
+        if is_all {
+            for seat in self.seats.iter_mut().flatten() {
+                pass.unfinished |= !seat.progress.reach_end();
             }
+            store(self.cx, &mut self.seats, true).await?;
+            let seats = self.seats.into_iter().flatten();
+            let over = seats.filter(|seat| seat.slice.state.end.is_some());
+            join(self.cx, over.collect(), pass).await?;
         }
-        for seat in self.seats.iter_mut().flatten() {
-            pass.unfinished |= !seat.progress.reach_end();
-        }
-        store(self.cx, &mut self.seats, true).await?;
-        let seats = self.seats.into_iter().flatten();
-        let over = seats.filter(|seat| seat.slice.state.end.is_some());
-        join(self.cx, over.collect(), pass).await?;
         if let Some(index) = self.index {
-            index.store(self.cx, true).await;
+            index.store(self.cx, is_all).await;
         }
         Ok(())
     }
 
-    /// Searches a page of blobs.
-    async fn page(
-        &mut self,
-        container: &Container,
-        source: &Source,
-        page: Vec<Entry>,
-        pass: &mut DayPass,
-    ) -> Result<Next, StageError> {
-        let mut entries = page.into_iter();
+    /// Reads the day's blobs. Returns whether it came to their end; otherwise it has saved itself, or nobody needs it.
+    async fn read(&mut self, pass: &mut DayPass) -> Result<bool, StageError> {
+        let app_id = self.place.app_id.clone().unwrap_or_default();
+        let own_id = uuid::Uuid::try_parse(&app_id).ok();
+        let sources = sources(self.app, &app_id, &self.place.accounts, self.day);
+        let sources = sources.into_iter().map(|source| {
+            let container = container(self.cx, &source)?;
+            Ok((source, container))
+        });
+        let mut pages = Pages::list(sources.collect::<Result<_, StageError>>()?);
         let mut coming = VecDeque::new();
         loop {
             while coming.len() < self.parallel() {
-                let Some(mut entry) = entries.next() else {
+                // What is not listed yet is waited for only when there is nothing else to do.
+                let Some((at, entry)) = pages.next(coming.is_empty()).await? else {
                     break;
                 };
-                if let Some(account) = &source.account {
-                    entry.name = names::in_account(account, &entry.name);
-                }
-                coming.extend(self.begin(container, source.order, entry));
+                self.job.count = own_id.filter(|_| at.order.is_shared());
+                let begun = self.begin(&at.container, at.order, entry);
+                coming.extend(begun.map(|it| (at.order, it)));
             }
-            let Some(next) = coming.pop_front() else {
-                return Ok(Next::Goes);
+            let Some((order, next)) = coming.pop_front() else {
+                return Ok(true);
             };
             let is_done = match next {
-                Coming::Read(reading) => self.take(source.order, reading).await?,
+                Coming::Read(reading) => self.take(order, reading).await?,
                 Coming::Known(entry, ended) => {
                     for seat in self.seats.iter_mut().flatten() {
-                        seat.progress.pass_over(&entry, source.order, &ended);
+                        seat.progress.pass_over(&entry, order, &ended);
                     }
                     true
                 }
@@ -219,11 +196,11 @@ impl Search<'_> {
             if !is_done || self.cx.is_out_of_time() {
                 store(self.cx, &mut self.seats, false).await?;
                 pass.unfinished = true;
-                return Ok(Next::Ends);
+                return Ok(false);
             }
             if self.seats.iter().all(Option::is_none) {
                 // Other passes over this day were faster for everybody: they go on.
-                return Ok(Next::Ends);
+                return Ok(false);
             }
             if self.looked.elapsed() >= LOOKED_EVERY && !self.is_alone() {
                 self.looked = Instant::now();

@@ -4,32 +4,29 @@
 //! it; `blob-search` for one request; `blob-search` for a hundred that wait together. What the function takes is the
 //! length of its own spans, so that nothing before or after it counts.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use appcenter_sim::{Spec, World};
-use azure_storage_blob::BlobContainerClient;
+use anyhow::{Context as _, ensure};
 use azure_storage_blob::models::BlobContainerClientListBlobsOptions;
-use azurite::Azurite;
 use clap::Args;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use serde_json::{Value, json};
-use stack::{Settings, Stack};
+use stack::Settings;
 use telemetry_sink::{Sink, Span};
 
+use super::deployed::{Deployed, LOOK, Uploaded, WORK};
 use super::machine;
-use super::search::{APP, Group, Kind, archive, identifiers};
+use super::search::{Group, Kind, archive, identifiers};
 use crate::cargo::{Profile, given_or_built};
 use crate::table::Table;
 
-/// The archive's container, as the product knows it without a setting.
-const CONTAINER: &str = "archive";
+/// Whether a host searches.
+const SEARCH_DISABLED: &str = "AzureWebJobs.blob-search.Disabled";
+/// Whether a host does what comes after a search: not while one is measured.
+const NEXT_DISABLED: &str = "AzureWebJobs.install-id-resolve.Disabled";
 /// The day that the archive is of, as its blobs' names begin.
 const DAY: &str = "2026/11/20/";
-/// The work container, as the product knows it without a setting.
-const WORK: &str = "dsr";
 /// How long a claim holds unless it is renewed: less than what a pass takes for a strange clock's.
 const CLAIMED: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 /// Blobs in flight when only downloading; what is fastest counts.
@@ -48,8 +45,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 const SEARCH_LIMIT: Duration = Duration::from_secs(600);
 /// How long a span waits before it leaves the handler, at the most.
 const SPANS_LEAVE: Duration = Duration::from_secs(7);
-/// How often what moves is looked at.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -89,7 +84,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let machine = machine();
     println!("{machine}\n");
     let bench = Bench::start(&handler).await?;
-    let day = bench.upload(&archive.folder).await?;
+    let day = bench.deployed.upload(&archive.folder).await?;
     println!("A day of {} blobs, {} bytes", day.blobs, day.bytes);
     // What nobody has read yet comes from the disk.
     bench.download(IN_FLIGHT[0]).await?;
@@ -119,7 +114,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 fn report(
     options: &Options,
     machine: &str,
-    day: &Day,
+    day: &Uploaded,
     mut times: [Vec<f64>; 3],
 ) -> anyhow::Result<()> {
     let [download, one, all] = times.each_mut().map(|times| {
@@ -162,123 +157,38 @@ fn report(
     Ok(())
 }
 
-/// What lies in the emulator.
-struct Day {
-    blobs: u64,
-    bytes: u64,
-}
-
 /// Everything that runs, but for the host that searches.
 struct Bench {
-    stack: Stack,
+    deployed: Deployed,
     sink: Sink,
-    archive: BlobContainerClient,
-    /// The app's owner and name.
-    app: Value,
 }
 
 impl Bench {
-    /// Starts a world of one app, whose host does all but search.
-    async fn start(handler: &std::path::Path) -> anyhow::Result<Self> {
+    async fn start(handler: &Path) -> anyhow::Result<Self> {
         let sink = Sink::start().await?;
         let settings = Settings::new(handler)
-            .with("AzureWebJobs.blob-search.Disabled", "true")
+            .with(SEARCH_DISABLED, "true")
+            .with(NEXT_DISABLED, "true")
             .with("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url());
-        let world = World::generate(&Spec {
-            seed: "bench day".to_owned(),
-            installs: 20,
-            person_installs: 1,
-            reports: 40,
-            person_reports: 4,
-            event_rows: 100,
-            days: 1,
-            ..Spec::default()
-        })?;
-        let azurite = Arc::new(Azurite::start().await?);
-        let stack = Stack::start(azurite, world, settings).await?;
-        let app = stack.sim.world(|world| {
-            let request = world.request("export")?;
-            request.document["apps"].get(0).cloned()
-        });
-        Ok(Self {
-            archive: stack.account.container(CONTAINER)?,
-            app: app.context("a generated world has a request of an app")?,
-            sink,
-            stack,
-        })
-    }
-
-    /// Puts the generated day beside what the world exported, as the same app's.
-    async fn upload(&self, folder: &std::path::Path) -> anyhow::Result<Day> {
-        let (own, id) = self.own_app().await?;
-        let mut files = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(next) = folders.pop() {
-            for entry in std::fs::read_dir(&next)? {
-                let entry = entry?;
-                match entry.file_type()?.is_dir() {
-                    true => folders.push(entry.path()),
-                    false => files.push(entry.path()),
-                }
-            }
-        }
-        let sizes = files.iter().map(|file| {
-            let (own, id) = (&own, &id);
-            async move {
-                let text = std::fs::read_to_string(file)?.replace(APP, id);
-                let name = file.strip_prefix(folder)?.to_str().context("a name")?;
-                let name = name
-                    .strip_prefix(APP)
-                    .context("an archive of another app")?;
-                let blob = self.archive.blob_client(&format!("{own}{}", &name[1..]));
-                let size = text.len() as u64;
-                blob.upload(bytes::Bytes::from(text).into(), None).await?;
-                anyhow::Ok(size)
-            }
-        });
-        let sizes: Vec<_> = sizes.collect();
-        let sizes: Vec<u64> = futures::stream::iter(sizes)
-            .buffer_unordered(16)
-            .try_collect()
-            .await?;
-        Ok(Day {
-            blobs: sizes.len() as u64,
-            bytes: sizes.iter().sum(),
-        })
-    }
-
-    /// What the names of the app's blobs begin with before the year, and its ID.
-    async fn own_app(&self) -> anyhow::Result<(String, String)> {
-        let mut blobs = self.archive.list_blobs(None)?;
-        while let Some(blob) = blobs.try_next().await? {
-            let name = blob.name.unwrap_or_default();
-            let (Some((own, _)), true) = (name.split_once("20"), name.ends_with("logs.v1.data"))
-            else {
-                continue;
-            };
-            let blob = self.archive.blob_client(&name).download(None).await?;
-            let rows: Value = serde_json::from_slice(&blob.body.collect().await?)?;
-            let id = rows[0]["AppId"].as_str().context("a row has no app")?;
-            return Ok((own.to_owned(), id.to_owned()));
-        }
-        bail!("the world exported no rows")
+        let deployed = Deployed::start("bench day", settings).await?;
+        Ok(Self { deployed, sink })
     }
 
     /// Downloads the day's blobs and forgets them; how long it took, in seconds.
     async fn download(&self, in_flight: usize) -> anyhow::Result<f64> {
-        let (own, _) = self.own_app().await?;
+        let (own, _) = self.deployed.own_app().await?;
         let begin = Instant::now();
         let options = BlobContainerClientListBlobsOptions {
             prefix: Some(format!("{own}{DAY}")),
             ..BlobContainerClientListBlobsOptions::default()
         };
-        let blobs = self.archive.list_blobs(Some(options))?;
+        let blobs = self.deployed.archive.list_blobs(Some(options))?;
         let read = blobs
             .map_err(anyhow::Error::from)
             .map_ok(|blob| async move {
                 let name = blob.name.context("a blob has no name")?;
                 // On a task of its own, as the search's downloads are.
-                let blob = self.archive.blob_client(&name);
+                let blob = self.deployed.archive.blob_client(&name);
                 let task = tokio::spawn(async move {
                     let mut body = blob.download(None).await?.body;
                     let mut bytes = 0;
@@ -300,7 +210,7 @@ impl Bench {
     /// Files requests, waits until all wait for the search, and lets it run; how long it took, in seconds.
     async fn search<'t>(
         &self,
-        day: &Day,
+        day: &Uploaded,
         turn: usize,
         count: usize,
         people: &mut impl Iterator<Item = &'t [(Kind, String)]>,
@@ -316,7 +226,7 @@ impl Bench {
             let document = json!({
                 "kind": "export",
                 "reference": format!("BENCH-{turn}-{count}-{n}"),
-                "apps": [self.app],
+                "apps": [self.deployed.app],
                 "subject": {
                     "install_ids": of_kind(Kind::Install),
                     "user_ids": of_kind(Kind::User),
@@ -325,10 +235,12 @@ impl Bench {
                 "include": ["diagnostics"],
                 "window": { "from": date, "to": date },
             });
-            ids.push(self.stack.api.submit(&document).await?);
+            ids.push(self.deployed.stack.api.submit(&document).await?);
         }
         for id in &ids {
-            self.until(id, |status| status["step"] == "find").await?;
+            self.deployed
+                .until(id, |status| status["step"] == "find")
+                .await?;
         }
         // What is on its way to the queue arrives.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -336,13 +248,16 @@ impl Bench {
         // All wait together: none of their days is searched while others are still on the way there.
         self.claim(true).await?;
         let searching = self
+            .deployed
             .stack
-            .another_host(&[("AzureWebJobs.blob-search.Disabled", "false")])
+            .another_host(&[(SEARCH_DISABLED, "false")])
             .await?;
         self.until_all_wait(count).await?;
         self.claim(false).await?;
         for id in &ids {
-            self.until(id, |status| status["step"] != "find").await?;
+            self.deployed
+                .until(id, |status| status["step"] != "find")
+                .await?;
         }
         let spans = self.sink.wait(SEARCH_LIMIT, |received| {
             let spans = searches(&received.spans);
@@ -353,8 +268,14 @@ impl Bench {
         tokio::time::sleep(SPANS_LEAVE).await;
         let spans = self.spans().split_off(before);
         drop(searching);
+        let finishing = self
+            .deployed
+            .stack
+            .another_host(&[(SEARCH_DISABLED, "false"), (NEXT_DISABLED, "false")])
+            .await?;
         for id in &ids {
             let ended = self
+                .deployed
                 .until(id, |status| {
                     !matches!(status["status"].as_str(), Some("received" | "running"))
                 })
@@ -365,6 +286,7 @@ impl Bench {
                 "a request ended as {status}"
             );
         }
+        drop(finishing);
         let read: u64 = spans.iter().map(bytes).sum();
         ensure!(
             read == day.bytes || count > 1,
@@ -382,10 +304,18 @@ impl Bench {
 
     /// Claims the day, as a pass over it does, or lets it go.
     async fn claim(&self, is_claimed: bool) -> anyhow::Result<()> {
-        let (owner, name) = (self.app["owner"].as_str(), self.app["name"].as_str());
+        let (owner, name) = (
+            self.deployed.app["owner"].as_str(),
+            self.deployed.app["name"].as_str(),
+        );
         let (owner, name) = (owner.context("an owner")?, name.context("a name")?);
         let blob = format!("searching/{owner}/{name}/{}", date());
-        let blob = self.stack.account.container(WORK)?.blob_client(&blob);
+        let blob = self
+            .deployed
+            .stack
+            .account
+            .container(WORK)?
+            .blob_client(&blob);
         if is_claimed {
             let until = jiff::Timestamp::now() + CLAIMED;
             let claim = json!({ "holder": 0, "until": until }).to_string();
@@ -399,7 +329,7 @@ impl Bench {
     /// Waits until as many requests wait for the first search, and keeps the day claimed until then.
     async fn until_all_wait(&self, count: usize) -> anyhow::Result<()> {
         let end = Instant::now() + LIMIT;
-        let work = self.stack.account.container(WORK)?;
+        let work = self.deployed.stack.account.container(WORK)?;
         loop {
             self.claim(true).await?;
             let options = BlobContainerClientListBlobsOptions {
@@ -414,22 +344,6 @@ impl Bench {
                 return Ok(());
             }
             ensure!(Instant::now() < end, "the requests do not come to wait");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until a request's status is as it should be.
-    async fn until(&self, id: &str, is_there: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let status = self.stack.api.status(id).await?;
-            if is_there(&status) {
-                return Ok(status);
-            }
-            ensure!(
-                Instant::now() < end,
-                "a request does not move on: {status:#}"
-            );
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -1,6 +1,7 @@
 //! Figures, each with the goal it is held against.
 
 mod day;
+mod deployed;
 mod handler;
 mod index;
 mod load;

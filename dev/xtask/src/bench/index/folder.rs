@@ -8,25 +8,13 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Options;
-use super::year::{KINDS, MINUTES_OF_A_PERSON, Year, ready};
+use super::year::{MINUTES_OF_A_PERSON, Year, ready};
+use super::{Options, SIZE_GOAL, at_most, percent, show};
 use crate::bench::machine;
 use crate::bench::search::{Identifier, Kind};
 use crate::cargo::{Profile, given_or_built};
 use crate::run::program;
 use crate::table::Table;
-
-/// The most that an index takes, in parts of the data.
-const SIZE_GOAL: f64 = 0.04;
-/// The most files that are read, indexes included, in parts of the scan's.
-const FILES_GOAL: f64 = 0.01;
-/// The most bytes that are read, indexes included, in parts of the scan's.
-const fn bytes_goal(kind: Kind) -> f64 {
-    match kind {
-        Kind::Install => 0.02,
-        Kind::User | Kind::Email | Kind::Term => 0.06,
-    }
-}
 
 /// What one search read.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -116,36 +104,21 @@ fn report(
     reads: &[(Kind, Read)],
 ) -> anyhow::Result<()> {
     let size = bench.year.size;
-    let percent = |part: f64| format!("{:.2} %", part * 100.0);
-    let goal = |part: f64| format!("<= {} %", part * 100.0);
     let mut table = Table::new(&["what", "goal", "found", ""]);
     let of_data = first.index_bytes_written as f64 / size.bytes as f64;
     let is_met = of_data <= SIZE_GOAL;
     table.goal(
         "index, of the data",
-        &goal(SIZE_GOAL),
+        &at_most(SIZE_GOAL),
         &percent(of_data),
         is_met,
     );
-    for kind in KINDS {
-        let of_kind = || reads.iter().filter(|(it, _)| *it == kind).map(|(_, it)| it);
-        let worst = |part: &dyn Fn(&Read) -> f64| of_kind().map(part).fold(0.0, f64::max);
-        let files = worst(&|it| (it.files + bench.days()) as f64 / size.files as f64);
-        let bytes = worst(&|it| (it.bytes + it.index_bytes) as f64 / size.bytes as f64);
-        table.goal(
-            &format!("{kind:?}: files read, of the scan's"),
-            &goal(FILES_GOAL),
-            &percent(files),
-            files <= FILES_GOAL,
-        );
-        let most = bytes_goal(kind);
-        table.goal(
-            &format!("{kind:?}: bytes read, of the scan's"),
-            &goal(most),
-            &percent(bytes),
-            bytes <= most,
-        );
-    }
+    let parts = reads.iter().map(|(kind, it)| {
+        let files = (it.files + bench.days()) as f64 / size.files as f64;
+        let bytes = (it.bytes + it.index_bytes) as f64 / size.bytes as f64;
+        (*kind, [files, bytes])
+    });
+    show(&mut table, "files", &parts.collect::<Vec<_>>());
     let seconds = reads.iter().map(|(_, it)| it.seconds).fold(0.0, f64::max);
     let rate = |read: Read| format!("{:.1} MB/s", read.bytes as f64 / read.seconds / 1e6);
     table.row(&[&"search without an index", &"", &rate(plain)]);
