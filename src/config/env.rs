@@ -40,7 +40,7 @@ settings! {
     APPINSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING", Some(""), "Application Insights, for the host's and our telemetry.";
     APPINSIGHTS_IDENTITY = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", Some(""), "Whose token telemetry is sent with to Application Insights: `ClientId=…;Authorization=AAD`; empty sends without one.";
     OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT", Some(""), "OpenTelemetry collector, by OTLP over HTTP: its address without `/v1/traces`.";
-    INDEX_KEY = "INDEX_KEY", Some(""), "Key of HMACs over identifiers; empty means a key that is made once and kept in the work storage. `search --index` needs it set.";
+    INDEX_KEY = "INDEX_KEY", Some(""), "Key of HMACs over identifiers; empty means a key that is made once and kept in the work storage, and no index of the archive.";
     WORK_CONTAINER = "WORK_CONTAINER", Some("dsr"), "Container of records, plans, reports and packages in the work storage.";
     PLAN_MAX_INSTALLS = "PLAN_MAX_INSTALLS", Some("50"), "A plan over this many installs needs `confirm_large`.";
     PLAN_MAX_REPORTS = "PLAN_MAX_REPORTS", Some("1000"), "A plan over this many reports needs `confirm_large`.";

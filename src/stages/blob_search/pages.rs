@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::AbortHandle;
 
 use super::days::{Order, Source};
@@ -60,10 +59,7 @@ impl Pages {
             let page = if is_waited_for {
                 self.listed.recv().await
             } else {
-                match self.listed.try_recv() {
-                    Ok(page) => Some(page),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                }
+                self.listed.try_recv().ok()
             };
             let Some(page) = page else {
                 return Ok(None);

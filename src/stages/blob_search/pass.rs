@@ -281,8 +281,9 @@ impl Search<'_> {
             ..
         } = self;
         let app_id = place.app_id.as_deref().unwrap_or_default();
+        let at = self::place(source, &reading.entry.name);
         for seat in seats.iter_mut().flatten() {
-            seat.progress.arrive(&reading.entry, source);
+            seat.progress.arrive_at(&reading.entry, &at);
         }
         let mut matches = observe::Matches::default();
         let mut ended = loop {

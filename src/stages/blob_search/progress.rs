@@ -59,18 +59,21 @@ impl Progress {
 
     /// Whether a blob is still to be read for it.
     pub(super) fn wants(&self, entry: &Entry, source: Order) -> bool {
+        self.wants_at(entry, &place(source, &entry.name))
+    }
+
+    fn wants_at(&self, entry: &Entry, place: &str) -> bool {
         let (account, _name) = names::account_of(&entry.name);
         if account.is_some_and(|account| !self.accounts.contains(account)) {
             return false;
         }
-        let place = place(source, &entry.name);
         let is_ahead = match (&self.result.within, &self.result.resume_after) {
-            (Some(within), _) => place >= within.place,
-            (None, Some(done)) => place > *done,
+            (Some(within), _) => place >= within.place.as_str(),
+            (None, Some(done)) => place > done.as_str(),
             (None, None) => true,
         };
         let is_of_turn = match &self.result.missed {
-            Some(missed) => (place <= missed.up_to) == missed.is_next,
+            Some(missed) => (place <= missed.up_to.as_str()) == missed.is_next,
             None => true,
         };
         is_ahead && is_of_turn && self.since.is_none_or(|since| entry.last_modified >= since)
@@ -114,8 +117,13 @@ impl Progress {
 
     /// Comes to a blob.
     pub(super) fn arrive(&mut self, entry: &Entry, source: Order) {
-        let is_wanted = self.wants(entry, source);
-        self.at = is_wanted.then(|| place(source, &entry.name));
+        self.arrive_at(entry, &place(source, &entry.name));
+    }
+
+    /// The same at a place that is known: a pass comes to each blob with everybody.
+    pub(super) fn arrive_at(&mut self, entry: &Entry, place: &str) {
+        let is_wanted = self.wants_at(entry, place);
+        self.at = is_wanted.then(|| place.to_owned());
         let is_past = self.at.as_ref().is_some_and(|at| {
             let within = self.result.within.as_ref();
             within.is_some_and(|within| within.place != *at)
@@ -252,7 +260,10 @@ impl Progress {
         } else {
             stream_name(stream)
         };
-        *result.blobs.entry(kind.to_owned()).or_default() += 1;
+        match result.blobs.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => drop(result.blobs.insert(kind.to_owned(), 1)),
+        }
         result.bytes += ended.bytes;
         result.records += ended.records;
         if source.is_shared() {

@@ -4,9 +4,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::scan::{Chunk, Ended, Job, MIN_READ, News, ScanError, scan_chunks};
-use crate::storage::{BlobStream, Container, Entry};
+use crate::storage::{BlobStream, Container, ETag, Entry};
 use crate::work::names;
 
+/// A blob up to this length, in bytes, is read before it is scanned: it takes no thread while it is on its way, and none is
+/// woken for each of its chunks.
+const SHORT: u64 = 1024 * 1024;
 /// Chunks that wait between the download and the scan.
 const CHUNKS: usize = 4;
 /// Batches of hits that wait between the scan and those who take them.
@@ -58,17 +61,48 @@ async fn read(
         return Err(ScanError::Gone);
     };
     _ = news.send(News::Opened(stream.etag.clone())).await;
+    if stream.size <= SHORT {
+        let chunks = collect(&mut stream).await?;
+        return scan(chunks, job, blob, &stream.etag, news)
+            .await
+            .map_err(|_error| ScanError::Broken)?
+            .ok_or(ScanError::Broken);
+    }
     let deadline = tokio::time::Instant::from_std(job.deadline);
     let (send, receive) = mpsc::channel(CHUNKS);
-    let (blob, etag, news) = (blob.to_owned(), stream.etag.clone(), news.clone());
-    let scan = tokio::task::spawn_blocking(move || {
-        scan_chunks(receive, &job, (blob.as_str(), &etag), &news)
-    });
+    let scan = scan(receive, job, blob, &stream.etag, news);
     let fed = feed(&mut stream, &send, deadline).await;
     drop(send);
     let ended = scan.await.map_err(|_error| ScanError::Broken)?;
     fed?;
     ended.ok_or(ScanError::Broken)
+}
+
+/// Scans on a thread of its own.
+fn scan(
+    chunks: mpsc::Receiver<Chunk>,
+    job: Job,
+    blob: &str,
+    etag: &ETag,
+    news: &mpsc::Sender<News>,
+) -> JoinHandle<Option<Ended>> {
+    let (blob, etag, news) = (blob.to_owned(), etag.clone(), news.clone());
+    tokio::task::spawn_blocking(move || scan_chunks(chunks, &job, (blob.as_str(), &etag), &news))
+}
+
+/// Reads a short blob whole.
+async fn collect(stream: &mut BlobStream) -> Result<mpsc::Receiver<Chunk>, ScanError> {
+    let mut chunks = Vec::new();
+    while let Some(bytes) = stream.next().await.map_err(ScanError::Storage)? {
+        chunks.push(Chunk::Bytes(bytes));
+    }
+    chunks.push(Chunk::End);
+    let (send, receive) = mpsc::channel(chunks.len());
+    for chunk in chunks {
+        // There is room for each of them.
+        _ = send.try_send(chunk);
+    }
+    Ok(receive)
 }
 
 /// Gives a blob's bytes to its scan, until they or the time are at an end.

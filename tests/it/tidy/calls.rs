@@ -27,8 +27,11 @@ const ONLY: &[(&str, &str, &[&str], &str)] = &[
     (
         ".send(",
         "src/stages/",
-        &["src/stages/blob_search/reading.rs"],
-        "a stage never sends; that one passes bytes to a thread of its own",
+        &[
+            "src/stages/blob_search/pages.rs",
+            "src/stages/blob_search/reading.rs",
+        ],
+        "a stage never sends; these pass names and bytes to tasks of their own",
     ),
     (
         ".queue(",

@@ -317,7 +317,7 @@ impl Bench {
             .container(WORK)?
             .blob_client(&blob);
         if is_claimed {
-            let until = jiff::Timestamp::now() + CLAIMED;
+            let until = crate::soak::now() + CLAIMED;
             let claim = json!({ "holder": 0, "until": until }).to_string();
             blob.upload(bytes::Bytes::from(claim).into(), None).await?;
         } else {
