@@ -14,8 +14,7 @@ const MAX_OTHERS: usize = 2_000;
 /// With more tokens than this a blob is read whoever is looked for: the set would be as large as many others.
 const MAX_TOKENS: usize = 500_000;
 
-/// The tokens of one blob.
-#[derive(Debug)]
+/// The tokens of one blob. They are personal data in the clear, so that there is no `Debug`.
 pub(in crate::search) struct Tokens {
     key: Key,
     uuids: HashSet<Uuid>,

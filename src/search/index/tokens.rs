@@ -29,7 +29,7 @@ pub(super) enum Token<'t> {
 }
 
 /// Buffers for the tokens of one text after the other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Buffers {
     word: String,
     run: String,
