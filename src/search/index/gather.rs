@@ -70,9 +70,10 @@ impl Tokens {
             buffers,
             ..
         } = self;
+        // One text alone may have too many; that it has is told below.
         let mut insert = |text: &str| {
             if text.is_ascii() {
-                if !words.contains(text) {
+                if words.len() <= MAX_TOKENS && !words.contains(text) {
                     words.insert(text.into());
                 }
             } else if !*has_all_others && !others.contains(text) {
@@ -82,7 +83,9 @@ impl Tokens {
         };
         tokens(text, buffers, |token| match token {
             Token::Uuid(uuid) => {
-                uuids.insert(uuid);
+                if uuids.len() <= MAX_TOKENS {
+                    uuids.insert(uuid);
+                }
             }
             Token::Word(text) => {
                 if is_kept(text) {
@@ -162,5 +165,9 @@ mod tests {
         assert!(passes(gathered(many, "\u{f8}"), "anna"));
         let all = u32::try_from(MAX_TOKENS + 1).expect("a few thousand");
         assert!(!passes(gathered(all, ""), "anna"));
+        let text: String = (0..all).map(|number| format!("{number} ")).collect();
+        let mut tokens = Tokens::new(Key::new(b"a key"));
+        tokens.add(&text);
+        assert!(!passes(tokens, "anna"));
     }
 }
