@@ -19,7 +19,7 @@ use crate::telemetry::{self, Telemetry};
 use crate::work::{NoProbe, Probe, Readings, Store, names};
 
 /// Indexes of days that are in memory at once: each can be 32 MiB long.
-const MAX_INDEXES: usize = 4;
+const MAX_INDEXES: usize = 8;
 
 /// The application.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Longest blob that gets into one, in bytes; a longer one is read each time.
 const MAX_BLOB: u64 = 64 * 1024 * 1024;
 /// How long a pass waits until others of this process are done with their indexes; then it goes without.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 const WHAT: &str = "an index";
 const CONTENT_TYPE: &str = "application/octet-stream";
 
