@@ -54,13 +54,7 @@ pub(super) fn layout_of(head: &[u8], is_all: bool) -> Layout {
 /// Where the first object or array ends, if it does.
 fn first_value_end(body: &[u8]) -> Option<usize> {
     let mut walk = Walk::default();
-    #[cfg(target_arch = "x86_64")]
-    let is_done = crate::search::wide::avx2::walk(&mut walk, body);
-    #[cfg(not(target_arch = "x86_64"))]
-    let is_done = false;
-    if !is_done {
-        walk.blocks(body, crate::search::wide::structure);
-    }
+    crate::search::wide::walk(&mut walk, body);
     if walk.end.is_none() {
         walk.bytes(body);
     }

@@ -32,11 +32,7 @@ impl Splitter {
         if bytes.len() < BLOCK {
             return (0, false);
         }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(outcome) = crate::search::wide::avx2::split(self, bytes) {
-            return outcome;
-        }
-        self.advance_with(bytes, crate::search::wide::structure)
+        crate::search::wide::split(self, bytes)
     }
 
     /// Reads on by whole blocks with a classifier.

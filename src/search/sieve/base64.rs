@@ -88,11 +88,46 @@ pub(super) fn may_be_text(view: &[u8], at: usize, length: usize) -> bool {
     let [first, second, third] = groups.map(|digits| u64::from(group(digits)));
     // Eight bytes, the first one in the highest bits.
     let head = first << 40 | second << 16 | third >> 8;
-    may_be_bytes(head)
-        | has_signature(head)
-        | may_have_high_bytes(head >> 8)
-        | may_have_high_bytes(head)
+    let may_be_units = may_have_high_bytes(head >> 8) | may_have_high_bytes(head);
+    may_be_bytes(head, length) | has_signature(head)
+        || may_be_units && may_be_six_units(view, at, head)
         || length >= MIN_LATE_ASCII && may_be_ascii_later(view, at)
+}
+
+/// Whether the first six units may belong to a text in UTF-16, in either order. The eight first bytes are given.
+#[cold]
+fn may_be_six_units(view: &[u8], at: usize, head: u64) -> bool {
+    let rest = view
+        .get(at + COUNTED - 4..)
+        .and_then(<[u8]>::first_chunk::<8>);
+    let Some([a, b, c, d, e, f, g, h]) = rest.copied() else {
+        return true;
+    };
+    // Of twelve bytes the last six.
+    let tail = u64::from(group([a, b, c, d])) << 24 | u64::from(group([e, f, g, h]));
+    let units = |high: [u64; 6]| {
+        let mut blocks = 0_u64;
+        let mut is_clear = true;
+        for high in high {
+            blocks |= 1 << (high & 63);
+            // Characters for private use are of no text. Pairs, and what may be ASCII, are left to the exact judgement.
+            is_clear &= !(0xE0..0xF9).contains(&high);
+        }
+        let has_others = high
+            .iter()
+            .any(|high| *high == 0 || (0xD8..0xE0).contains(high));
+        let are_unspaced = high.iter().all(|high| {
+            let high = usize::try_from(*high).unwrap_or(0);
+            UNSPACED.get(high) == Some(&true)
+        });
+        // Blocks that share a bit only look like fewer ones.
+        is_clear && (has_others || are_unspaced || blocks.count_ones() <= 3)
+    };
+    let byte = |place: u32| match place {
+        0..8 => head >> (56 - 8 * place) & 0xFF,
+        _ => tail >> (88 - 8 * place) & 0xFF,
+    };
+    units([0, 2, 4, 6, 8, 10].map(byte)) || units([1, 3, 5, 7, 9, 11].map(byte))
 }
 
 /// The highest bit of each of eight bytes.
@@ -121,12 +156,13 @@ fn may_be_utf8(head: u64) -> bool {
     (is_torn | is_too_large == 0) & !have_control(head)
 }
 
-/// Whether the bytes may begin a text in UTF-8 or Latin-1.
+/// Whether the bytes may begin a text in UTF-8 or Latin-1, of so many digits.
 #[inline(always)]
-fn may_be_bytes(head: u64) -> bool {
+fn may_be_bytes(head: u64, digits: usize) -> bool {
     let (_, others) = high_bytes(head);
-    // Latin-1 has signs and letters from 0xA0 on.
-    let is_latin_1 = others & !(head << 2) == 0;
+    // Latin-1 has signs and letters from 0xA0 on, and three quarters of a text are ASCII.
+    let high = (head & HIGHEST).count_ones() as usize;
+    let is_latin_1 = (others & !(head << 2) == 0) & (high * 4 <= digits.min(PROBE) / 4 * 3);
     may_be_utf8(head) | is_latin_1 & !have_control(head)
 }
 

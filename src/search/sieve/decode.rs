@@ -1,5 +1,7 @@
 //! The neighbourhood of an escape without its escapes: what may have become an identifier there.
 
+use memchr::memchr3;
+
 use crate::search::escapes::{entity_at, hex_escape_at, percent_at};
 use crate::search::texts::is_binary;
 
@@ -58,6 +60,13 @@ pub(super) fn around(
     let mut is_of_word = false;
     let mut backslashes = None;
     while at < stop.min(view.len()) {
+        let rest = view.get(at..stop.min(view.len()))?;
+        let clear = memchr3(b'\\', b'%', b'&', rest).unwrap_or(rest.len());
+        if clear > 0 {
+            plain.extend_from_slice(rest.get(..clear)?);
+            at += clear;
+            continue;
+        }
         let byte = view.get(at).copied()?;
         let mut length = 0;
         if byte == b'\\' {

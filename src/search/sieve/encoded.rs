@@ -5,7 +5,6 @@ use super::decode::{around, entity};
 use super::pass::{Pass, bits_from, low_half, run_length};
 use super::runs::{Shape, may_open};
 use crate::search::escapes::{hex_escape_at, percent_at};
-use crate::search::wide::BLOCK;
 use crate::search::wide::masks::{Edge, Masks, after, both, positions, runs_of};
 
 impl Pass<'_, '_> {
@@ -18,7 +17,6 @@ impl Pass<'_, '_> {
         next: &Masks,
     ) -> Option<u64> {
         let view = self.view;
-        let mut starts = 0;
         let mut found = 0_u64;
         if here.backslash != 0 {
             let pairs = runs_of(both(here.backslash, next.backslash), 1);
@@ -35,20 +33,16 @@ impl Pass<'_, '_> {
             };
             self.backslash_layers = self.backslash_layers.max(layers);
         }
-        for letter in positions(escaped & here.token) {
-            match view.get(at + letter) {
-                Some(b'u' | b'x')
-                    if hex_escape_at(view, (at + letter).checked_sub(1)?).is_some() =>
-                {
-                    found |= 1 << letter;
-                }
-                Some(b'b' | b'f' | b'n' | b'r' | b't') => {
-                    starts |= 1_u64
-                        .checked_shl(u32::try_from(letter).ok()? + 1)
-                        .unwrap_or(0);
-                    self.carried |= u64::from(letter == BLOCK - 1);
-                }
-                _ => {}
+        // Behind the letter of an escape text may begin; that of `\u` is one of its digits, which does no harm.
+        let letters = escaped & here.token;
+        let starts = letters << 1;
+        self.carried |= letters >> 63;
+        for letter in positions(letters) {
+            let place = at + letter;
+            if matches!(view.get(place), Some(b'u' | b'x'))
+                && hex_escape_at(view, place.checked_sub(1)?).is_some()
+            {
+                found |= 1 << letter;
             }
         }
         // `\/` does not interrupt base64.

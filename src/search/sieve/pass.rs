@@ -28,10 +28,8 @@ pub(in crate::search) struct Pass<'v, 's> {
     pub(super) is_decoded: bool,
     /// Places where a token may begin because an escape ends before it, from the block before.
     pub(super) carried: u64,
-    /// The blocks in which something is not ASCII, from the first to the last one.
+    /// From the first byte that is not ASCII to the last one.
     pub(super) high: Range<usize>,
-    /// Whether a character may be there that folds to letters of ASCII.
-    pub(super) has_folding: bool,
     /// Up to where escapes were decoded.
     pub(super) decoded_to: usize,
     /// Up to where long runs of hex digits were looked at.
@@ -52,7 +50,6 @@ impl<'v, 's> Pass<'v, 's> {
             is_decoded: false,
             carried: 0,
             high: 0..0,
-            has_folding: false,
             decoded_to: 0,
             hex_to: 0,
             backslash_layers: 0,
@@ -64,11 +61,7 @@ impl<'v, 's> Pass<'v, 's> {
 
     /// Looks at all of the text with the best classifier of this machine.
     pub(super) fn look(&mut self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(found) = crate::search::wide::avx2::sieve(self) {
-            return found;
-        }
-        self.run(crate::search::wide::masks::classify)
+        crate::search::wide::sieve(self)
     }
 
     /// An upper bound of how many layers of encoding can be taken off.
@@ -125,13 +118,8 @@ impl<'v, 's> Pass<'v, 's> {
     #[inline(always)]
     fn block(&mut self, at: usize, before: Edge, here: &Masks, next: &Masks) -> bool {
         let (needles, view) = (self.needles, self.view);
-        if here.high != 0 {
-            let is_first = self.high.is_empty();
-            self.high = if is_first { at } else { self.high.start }..at + BLOCK;
-            let mut others = positions(here.high);
-            self.has_folding = self.has_folding
-                || needles.folding_texts.is_some()
-                    && others.any(|place| may_fold(view.get(at + place..).unwrap_or_default()));
+        if here.high != 0 && self.is_folding(at, here.high) {
+            return true;
         }
         if here.control != 0 && self.has_odd(at, here.control) {
             return true;
@@ -166,12 +154,40 @@ impl<'v, 's> Pass<'v, 's> {
         {
             return true;
         }
-        if here.pieces != 0
-            && positions(here.pieces).any(|piece| needles.terms.may_stand(view, at + piece))
-        {
-            return true;
+        if here.pieces != 0 {
+            // A piece goes on no word, as far as can be told without escapes.
+            let is_clear = before.backslashes | here.backslash == 0;
+            let within = if is_clear {
+                after(before.word, here.word())
+            } else {
+                0
+            };
+            if positions(here.pieces & !within)
+                .any(|piece| needles.terms.may_stand(view, at + piece))
+            {
+                return true;
+            }
         }
         long != 0 && self.base64(at, before, (here, next), long, unescaped)
+    }
+
+    /// Notes bytes that are not ASCII. Returns whether one of them may fold to letters that are looked for.
+    #[cold]
+    fn is_folding(&mut self, at: usize, high: u64) -> bool {
+        /// No text that is looked for is longer: two characters of [`super::terms::FOLDING`].
+        const NEAR: usize = 6;
+        let first = at + high.trailing_zeros() as usize;
+        let is_first = self.high.is_empty();
+        self.high.start = if is_first { first } else { self.high.start };
+        self.high.end = at + BLOCK - high.leading_zeros() as usize;
+        let Some(texts) = &self.needles.folding_texts else {
+            return false;
+        };
+        positions(high).map(|place| at + place).any(|place| {
+            let near = place.saturating_sub(NEAR)..self.view.len().min(place + NEAR);
+            may_fold(self.view.get(place..).unwrap_or_default())
+                && texts.is_match(self.view.get(near).unwrap_or_default())
+        })
     }
 
     /// Whether the block holds control characters of containers or UTF-16.
@@ -193,17 +209,18 @@ impl<'v, 's> Pass<'v, 's> {
             }
         }
         // 32 digits in a row fill one of the quarters of a block.
-        let others = !here.hex;
-        let quarters =
-            others.wrapping_sub(0x0001_0001_0001_0001) & here.hex & 0x8000_8000_8000_8000;
-        quarters != 0 && self.bare_uuids(at, quarters)
+        if !(fills_quarter(here.hex) | fills_quarter(next.hex)) {
+            return false;
+        }
+        let bare = low_half(runs_of(both(here.hex, next.hex), 5));
+        bare != 0 && self.bare_uuids(at, bare)
     }
 
     #[cold]
-    fn bare_uuids(&mut self, at: usize, quarters: u64) -> bool {
+    fn bare_uuids(&mut self, at: usize, places: u64) -> bool {
         let is_hex = |at: &usize| self.view.get(*at).is_some_and(u8::is_ascii_hexdigit);
-        for last in positions(quarters) {
-            let inside = at + last;
+        for place in positions(places) {
+            let inside = at + place;
             if inside < self.hex_to {
                 continue;
             }
@@ -242,11 +259,16 @@ impl<'v, 's> Pass<'v, 's> {
         let from = self.high.start.saturating_sub(self.needles.reach);
         let to = self.view.len().min(self.high.end + self.needles.reach);
         let text = self.view.get(from..to).unwrap_or_default();
+        let high = self.view.get(self.high.clone()).unwrap_or_default();
         // In Latin-1 the bytes of the same text would be others.
-        has(&self.needles.high_texts, text)
-            || self.has_folding && has(&self.needles.folding_texts, text)
-            || std::str::from_utf8(self.view).is_err()
+        has(&self.needles.high_texts, text) || std::str::from_utf8(high).is_err()
     }
+}
+
+/// Whether one of the quarters of a block is all of this kind.
+#[inline(always)]
+fn fills_quarter(mask: u64) -> bool {
+    (!mask).wrapping_sub(0x0001_0001_0001_0001) & mask & 0x8000_8000_8000_8000 != 0
 }
 
 pub(super) fn low_half(mask: u128) -> u64 {

@@ -47,7 +47,8 @@ impl Known {
             return None;
         }
         let run = (part(start)?, part(start + length - MIN_RUN)?, length);
-        let mixed = (run.0 ^ run.1 >> 5).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (run.0 ^ run.1 >> 5) as u64;
+        let mixed = (mixed ^ (run.0 >> 64) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Some(((mixed >> 59) as usize % KNOWN, run))
     }
 }
@@ -123,6 +124,9 @@ fn opens(view: &[u8], start: usize, length: usize) -> bool {
 pub(super) fn begins_text(view: &[u8], start: usize) -> bool {
     let mut digits = [0; PROBE];
     let count = first_digits(view.get(start..).unwrap_or_default(), &mut digits);
+    if count < MIN_RUN || !may_be_text(&digits, 0, count) {
+        return false;
+    }
     let mut bytes = [0; PROBE / 4 * 3];
     decode(&digits, &mut bytes);
     let bytes = bytes.get(..count / 4 * 3).unwrap_or_default();

@@ -24,7 +24,7 @@ fn is_here() -> bool {
 }
 
 /// Sieves a text with this classifier, if the machine can.
-pub(in crate::search) fn sieve(pass: &mut Pass<'_, '_>) -> Option<bool> {
+pub(super) fn sieve(pass: &mut Pass<'_, '_>) -> Option<bool> {
     // SAFETY: the machine has what `sieve_here` asks for.
     is_here().then(|| unsafe { sieve_here(pass) })
 }
@@ -35,7 +35,7 @@ fn sieve_here(pass: &mut Pass<'_, '_>) -> bool {
 }
 
 /// Splits with this classifier, if the machine can.
-pub(in crate::search) fn split(splitter: &mut Splitter, bytes: &[u8]) -> Option<(usize, bool)> {
+pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> Option<(usize, bool)> {
     // SAFETY: the machine has what `split_here` asks for.
     is_here().then(|| unsafe { split_here(splitter, bytes) })
 }
@@ -46,7 +46,7 @@ fn split_here(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
 }
 
 /// Walks over brackets with this classifier. Returns whether the machine can.
-pub(in crate::search) fn walk(walk: &mut Walk, body: &[u8]) -> bool {
+pub(super) fn walk(walk: &mut Walk, body: &[u8]) -> bool {
     let is_here = is_here();
     if is_here {
         // SAFETY: the machine has what `walk_here` asks for.
@@ -214,11 +214,7 @@ fn places(window: &[u8; WINDOW], prints: &Prints) -> u64 {
 /// Classifies a block; as [`super::masks::classify`] does.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 #[inline]
-pub(in crate::search) fn classify(
-    window: &[u8; WINDOW],
-    pieces: Option<&Prints>,
-    heads: Option<&Prints>,
-) -> Masks {
+fn classify(window: &[u8; WINDOW], pieces: Option<&Prints>, heads: Option<&Prints>) -> Masks {
     let (a, b) = (part(window, 0), part(window, BLOCK / 2));
     let (low, high) = (table(&LOW), table(&HIGH));
     let (kinds_a, kinds_b) = (look_up(a, low, high), look_up(b, low, high));

@@ -39,9 +39,18 @@ pub(in crate::search) struct Edge {
     pub(in crate::search) hyphen: u64,
     pub(in crate::search) sign: u64,
     pub(in crate::search) backslash: u64,
+    /// Backslashes among the last two bytes, in the lowest bits.
+    pub(in crate::search) backslashes: u64,
+    pub(in crate::search) word: u64,
 }
 
 impl Masks {
+    /// The letters and digits of ASCII.
+    #[inline(always)]
+    pub(in crate::search) fn word(&self) -> u64 {
+        self.token & self.base64 & !self.hyphen & !self.sign
+    }
+
     /// What the next block has to know.
     #[inline(always)]
     pub(in crate::search) fn edge(&self) -> Edge {
@@ -51,6 +60,8 @@ impl Masks {
             hyphen: self.hyphen >> 63,
             sign: self.sign >> 63,
             backslash: self.backslash >> 63,
+            backslashes: self.backslash >> 62,
+            word: self.word() >> 63,
         }
     }
 }

@@ -1,11 +1,44 @@
 //! Blocks of 64 bytes, each turned into bit masks: the ground on which records are split and sieved fast.
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod avx2;
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(super) mod masks;
+
+use super::layout::Walk;
+use super::records::Splitter;
+use super::sieve::Pass;
 
 /// How many bytes are classified at once.
 pub(super) const BLOCK: usize = 64;
+
+/// Sieves a text with the widest registers of this machine.
+pub(super) fn sieve(pass: &mut Pass<'_, '_>) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = avx512::sieve(pass).or_else(|| avx2::sieve(pass)) {
+        return found;
+    }
+    pass.run(masks::classify)
+}
+
+/// Splits by whole blocks with the widest registers of this machine; as [`Splitter::advance_with`] does.
+pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(outcome) = avx512::split(splitter, bytes).or_else(|| avx2::split(splitter, bytes)) {
+        return outcome;
+    }
+    splitter.advance_with(bytes, structure)
+}
+
+/// Walks over brackets by whole blocks with the widest registers of this machine.
+pub(super) fn walk(walk: &mut Walk, body: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::walk(walk, body) || avx2::walk(walk, body) {
+        return;
+    }
+    walk.blocks(body, structure);
+}
 
 /// What matters of a block for where records end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
