@@ -61,7 +61,7 @@ impl Known {
 pub(super) fn may_open(view: &[u8], start: usize, shape: Shape, known: &mut Known) -> bool {
     let length = shape.length;
     if length < MAX_ENDING && !ends_there(view.get(start + length..).unwrap_or_default()) {
-        return begins_text(view, start);
+        return begins_text(view, start, length);
     }
     if shape.is_uuid() {
         return false;
@@ -87,14 +87,17 @@ const MAX_ENDING: usize = 37;
 #[inline(always)]
 fn ends_there(rest: &[u8]) -> bool {
     match rest {
-        [b'\\', b'"', ..] => true,
-        [b'\\', ..] => {
-            let next = rest.iter().find(|byte| **byte != b'\\');
+        [b'\\', after @ ..] => {
+            let next = after.iter().find(|byte| **byte != b'\\');
             next == Some(&b'"')
         }
         // Around an escape the view may end inside of a run.
-        [] | [b'\n' | b'\r' | b'%' | b'&', ..] => false,
-        _ => true,
+        [] => false,
+        [byte, ..] => {
+            // One look at a table, where which byte it is cannot be foreseen.
+            const GO_ON: u64 = 1 << b'\n' | 1 << b'\r' | 1 << b'%' | 1 << b'&';
+            *byte >= 64 || GO_ON >> byte & 1 == 0
+        }
     }
 }
 
@@ -120,10 +123,13 @@ fn opens(view: &[u8], start: usize, length: usize) -> bool {
 }
 
 /// Whether the base64 that begins at the position may be opened wherever it ends, and over `\/` and line breaks.
+///
+/// `length` digits follow each other.
 #[cold]
-pub(super) fn begins_text(view: &[u8], start: usize) -> bool {
+fn begins_text(view: &[u8], start: usize, length: usize) -> bool {
     let mut digits = [0; PROBE];
-    let count = first_digits(view.get(start..).unwrap_or_default(), &mut digits);
+    let rest = view.get(start..).unwrap_or_default();
+    let count = first_digits(rest, length.min(PROBE), &mut digits);
     if count < MIN_RUN || !may_be_text(&digits, 0, count) {
         return false;
     }
@@ -134,10 +140,15 @@ pub(super) fn begins_text(view: &[u8], start: usize) -> bool {
 }
 
 /// Reads digits over slashes that are escaped, and over line breaks with what indents the next line. Returns how many there are.
-fn first_digits(rest: &[u8], digits: &mut [u8; PROBE]) -> usize {
-    let mut count = 0;
+///
+/// The first ones, of which so many follow each other, are known to be there.
+fn first_digits(rest: &[u8], first: usize, digits: &mut [u8; PROBE]) -> usize {
+    if let (Some(to), Some(from)) = (digits.get_mut(..first), rest.get(..first)) {
+        to.copy_from_slice(from);
+    }
+    let mut count = first;
     let mut is_between_lines = false;
-    let mut at = 0;
+    let mut at = first;
     while let Some(byte) = rest.get(at) {
         let backslashes = rest
             .iter()
@@ -201,7 +212,7 @@ mod tests {
             ("WrapperRuntimeVersion", false),
             ("", false),
         ] {
-            assert_eq!(begins_text(view.as_bytes(), 0), expected, "{view}");
+            assert_eq!(begins_text(view.as_bytes(), 0, 0), expected, "{view}");
         }
     }
 
@@ -283,7 +294,7 @@ mod tests {
     fn no_more_digits_than_decide() {
         let mut digits = [0; PROBE];
         let long = "QUJD\n".repeat(100);
-        assert_eq!(first_digits(long.as_bytes(), &mut digits), PROBE);
+        assert_eq!(first_digits(long.as_bytes(), 4, &mut digits), PROBE);
         assert_eq!(digits, *"QUJD".repeat(8).as_bytes());
     }
 }
