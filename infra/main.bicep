@@ -68,6 +68,13 @@ param allowedAddresses array = []
 @maxValue(3650)
 param packageDays int = 30
 
+@description('Whether finished days of the archive get an index, so that later searches read less. Its key is in the vault.')
+param archiveIndex bool = false
+
+@description('Key of the index, and of what requests are known again by: long and random, and the same for ever. It goes into the vault; empty leaves the stored one as it is.')
+@secure()
+param indexKey string = ''
+
 @description('Memory of an instance in MB.')
 @allowed([
   512
@@ -151,6 +158,7 @@ var workContainer = 'dsr'
 var deploymentContainer = 'deployments'
 var tokenName = 'appcenter-api-token'
 var connectionName = 'export-connection-string'
+var indexKeyName = 'index-key'
 var makesArchive = empty(archiveAccount)
 var archiveName = makesArchive ? 'st${short}a${suffix}' : archiveAccount
 var servicesInPublic = privateNetwork ? 'Disabled' : 'Enabled'
@@ -248,6 +256,16 @@ module token 'modules/secret.bicep' = if (!empty(appCenterToken)) {
     name: tokenName
     contentType: 'App Center API token'
     value: appCenterToken
+  }
+}
+
+module keyOfIndex 'modules/secret.bicep' = if (!empty(indexKey)) {
+  name: 'index-key'
+  params: {
+    vault: secrets.outputs.name
+    name: indexKeyName
+    contentType: 'Key of HMACs over identifiers'
+    value: indexKey
   }
 }
 
@@ -392,6 +410,8 @@ module app 'modules/function-app.bicep' = {
     vaultUri: secrets.outputs.uri
     tokenName: tokenName
     connectionName: connectionName
+    archiveIndex: archiveIndex
+    indexKeyName: indexKeyName
     ledgerDatabase: ledger ? 'Server=tcp:${databaseHost},1433;Database=${databaseName};Encrypt=Strict;Authentication=Active Directory Managed Identity;User ID=${identity.properties.clientId}' : ''
     insightsConnectionString: monitoring.outputs.connectionString
     settings: settings
@@ -412,6 +432,7 @@ module app 'modules/function-app.bicep' = {
     databaseEndpoint
     databaseServer
     token
+    keyOfIndex
     connection
   ]
 }

@@ -51,6 +51,12 @@ param tokenName string
 @description('Name of the secret that is the connection string of a custom export.')
 param connectionName string
 
+@description('Whether finished days of the archive get an index.')
+param archiveIndex bool
+
+@description('Name of the secret that is the key of the index.')
+param indexKeyName string
+
 @description('Connection string of the ledger\'s database; empty without one.')
 param ledgerDatabase string
 
@@ -92,6 +98,7 @@ var fixedSettings = {
   ARCHIVE_CONTAINER: archiveContainer
   EXPORT_TYPE: exportType
   EXPORT_CONNECTION_STRING: exportType == 'custom' ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${connectionName})' : ''
+  INDEX_KEY: archiveIndex ? '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/${indexKeyName})' : ''
   RETENTION_PACKAGE_DAYS: string(packageDays)
   WORK_CONTAINER: workContainer
 }

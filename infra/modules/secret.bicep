@@ -18,7 +18,7 @@ resource keyVault 'Microsoft.KeyVault/vaults@2023-07-01' existing = {
 }
 
 resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
-  // checkov:skip=CKV_AZURE_41: App Center tokens do not expire; docs/SECURITY.md says when and how they are changed.
+  // checkov:skip=CKV_AZURE_41: Neither the App Center token nor the key of the index expires; docs/SECURITY.md says when and how they are changed.
   parent: keyVault
   name: name
   properties: {

@@ -212,7 +212,7 @@ impl Config {
             archive_container: container(lookup, env::ARCHIVE_CONTAINER)?,
             app_center: app_center(lookup)?,
             ledger: ledger::read(lookup)?,
-            index_key: index_key(lookup),
+            index_key: index_key(lookup)?,
             telemetry: telemetry::read(lookup)?,
             limits,
             log: text(lookup, env::LOG),
@@ -221,10 +221,17 @@ impl Config {
 }
 
 /// The key of HMACs over identifiers, when one is set.
-#[must_use]
-pub fn index_key(lookup: Lookup<'_>) -> Option<SecretString> {
+///
+/// # Errors
+/// When it is a reference to a vault that was not resolved: the platform leaves such a text as it is, and as a key everybody
+/// could guess it ([Key Vault references](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references)).
+pub fn index_key(lookup: Lookup<'_>) -> Result<Option<SecretString>, ConfigError> {
     let key = text(lookup, env::INDEX_KEY);
-    (!key.is_empty()).then(|| SecretString::from(key))
+    if key.starts_with("@Microsoft.KeyVault(") {
+        let reason = "the vault has no such secret, or the app may not read it: put the key there and restart the app";
+        return Err(error(env::INDEX_KEY.name, reason));
+    }
+    Ok((!key.is_empty()).then(|| SecretString::from(key)))
 }
 
 fn app_center(lookup: Lookup<'_>) -> Result<AppCenter, ConfigError> {
@@ -457,6 +464,16 @@ mod tests {
             (
                 &[WORK, ("APPCENTER_API_URL", "nonsense")],
                 "APPCENTER_API_URL",
+            ),
+            (
+                &[
+                    WORK,
+                    (
+                        "INDEX_KEY",
+                        "@Microsoft.KeyVault(SecretUri=https://v/secrets/k)",
+                    ),
+                ],
+                "INDEX_KEY",
             ),
             (
                 &[WORK, ("EXPORT_TYPE", "custom")],

@@ -73,7 +73,8 @@ impl Days {
         let Some(folder) = &flags.index else {
             return Ok(None);
         };
-        let Some(key) = config::index_key(world.lookup) else {
+        let key = config::index_key(world.lookup).map_err(|error| error.to_string())?;
+        let Some(key) = key else {
             return Err("--index needs a key in INDEX_KEY: set it to a long secret, such as `openssl rand -base64 32` prints, and keep it, since an index is of no use with another one".to_owned());
         };
         let key = Key::new(key.expose_secret().as_bytes());

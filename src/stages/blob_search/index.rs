@@ -74,6 +74,7 @@ impl<'a> DayIndex<'a> {
             return None;
         }
         let permit = tokio::time::timeout(PATIENCE, cx.app.indexes.acquire()).await;
+        let permit = permit.ok()?.ok()?;
         let query = Query::new(&key, people);
         let name = names::index(app, day);
         let index = match load(cx, &key, &name, query.is_of_uuids()).await {
@@ -88,7 +89,7 @@ impl<'a> DayIndex<'a> {
             query,
             gathered: Vec::new(),
             listed: HashSet::new(),
-            _permit: permit.ok()?.ok()?,
+            _permit: permit,
             key,
             name,
         })
@@ -103,16 +104,20 @@ impl<'a> DayIndex<'a> {
         }
     }
 
-    /// What it says of a blob of the day.
-    pub(super) fn look_up(&mut self, entry: &Entry, order: Order) -> Known {
-        // What was fetched by API goes soon.
+    /// Takes down a blob that the day has. Returns how the index knows it; what was fetched by API goes soon, and is in none.
+    pub(super) fn list(&mut self, entry: &Entry, order: Order) -> Option<u64> {
         if order == Order::Collected {
-            return Known::default();
+            return None;
         }
         let blob = self.key.blob(&entry.name, entry.etag.as_str());
         self.listed.insert(blob);
+        Some(blob)
+    }
+
+    /// What it says of a blob of so many bytes.
+    pub(super) fn look_up(&self, blob: u64, size: u64) -> Known {
         if !self.index.knows(blob) {
-            let is_short = entry.size <= MAX_BLOB;
+            let is_short = size <= MAX_BLOB;
             return Known {
                 wanted: is_short.then(|| self.key.clone()),
                 passed_over: None,

@@ -212,12 +212,16 @@ impl Search<'_> {
     /// Comes to a blob of a page, and begins to read it where anybody needs that.
     fn begin(&mut self, container: &Container, order: Order, entry: Entry) -> Option<Coming> {
         self.reached = Some(place(order, &entry.name));
-        let known = self.index.as_mut();
-        let known = known.map_or(Known::default(), |index| index.look_up(&entry, order));
+        let listed = self.index.as_mut();
+        let listed = listed.and_then(|index| index.list(&entry, order));
         let is_wanted = |seat: &Seat| seat.progress.wants(&entry, order);
         if !self.seats.iter().flatten().any(is_wanted) {
             return None;
         }
+        let known = match (&self.index, listed) {
+            (Some(index), Some(blob)) => index.look_up(blob, entry.size),
+            _ => Known::default(),
+        };
         if let Some(ended) = known.passed_over {
             return Some(Coming::Known(entry, ended));
         }

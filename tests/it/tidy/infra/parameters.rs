@@ -30,7 +30,7 @@ fn parameter_files_name_parameters() {
             );
         }
         // A secret in a file would be one that everybody has.
-        for secret in ["appCenterToken", "alertWebhook"] {
+        for secret in ["appCenterToken", "indexKey", "alertWebhook"] {
             let value = given.get(secret).and_then(|it| it["value"].as_str());
             let value = value.unwrap_or_default();
             assert!(
@@ -46,8 +46,9 @@ fn variable(parameter: &str) -> String {
     match parameter {
         "environmentName" => "AZURE_ENV_NAME".to_owned(),
         "location" => "AZURE_LOCATION".to_owned(),
-        // It has the name of the setting.
+        // They have the names of the settings.
         "appCenterToken" => env::API_TOKEN.name.to_owned(),
+        "indexKey" => env::INDEX_KEY.name.to_owned(),
         _ => parameter.chars().fold("DSR_".to_owned(), |mut name, it| {
             if it.is_ascii_uppercase() {
                 name.push('_');
@@ -105,8 +106,9 @@ fn the_workflow_passes_every_parameter_on() {
     });
     let passed: BTreeSet<String> = passed.collect();
     let mut expected: BTreeSet<String> = variables().into_values().collect();
-    // The token is in the vault: who deploys has no need of it.
+    // The token and the key are in the vault: who deploys has no need of them.
     assert!(expected.remove(env::API_TOKEN.name));
+    assert!(expected.remove(env::INDEX_KEY.name));
     let of_azure = [
         "CLIENT_ID",
         "TENANT_ID",

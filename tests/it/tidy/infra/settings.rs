@@ -10,7 +10,7 @@ use super::super::read;
 use super::{block, count, default_of};
 
 /// Settings that infra/ leaves at their defaults, or to its parameter `settings`, with the reason.
-const LEFT: [(&str, &[&str]); 6] = [
+const LEFT: [(&str, &[&str]); 5] = [
     (
         "accounts that App Center makes are reached by the identity",
         &["ARCHIVE_ACCOUNTS"],
@@ -24,10 +24,6 @@ const LEFT: [(&str, &[&str]); 6] = [
             "APPCENTER_RETIRED",
             "EXPORT_PENDING_HOURS",
         ],
-    ),
-    (
-        "a key is made once, and kept in the work storage",
-        &["INDEX_KEY"],
     ),
     (
         "telemetry goes to Application Insights",
@@ -111,6 +107,7 @@ fn deployed(expression: &str, export_type: &str, ledger: &str) -> String {
                 let (yes, no) = values.split_once(" : ").expect("two values");
                 let holds = match condition.split_once(" == ") {
                     Some(("exportType", kind)) => kind.trim_matches('\'') == export_type,
+                    None if condition == "archiveIndex" => true,
                     _ => {
                         assert_eq!(condition, "empty(ledgerDatabase)");
                         ledger.is_empty()
@@ -122,8 +119,11 @@ fn deployed(expression: &str, export_type: &str, ledger: &str) -> String {
             None => {
                 let text = expression.strip_prefix('\'');
                 let text = text.and_then(|text| text.strip_suffix('\''));
-                text.unwrap_or_else(|| panic!("what is `{expression}`?"))
-                    .to_owned()
+                let text = text.unwrap_or_else(|| panic!("what is `{expression}`?"));
+                match text.strip_prefix("@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/") {
+                    Some(name) => format!("what the vault has as {name}"),
+                    None => text.to_owned(),
+                }
             }
         },
     }
