@@ -2,8 +2,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
 pub(super) mod masks;
 
 use super::layout::Walk;
@@ -16,7 +14,7 @@ pub(super) const BLOCK: usize = 64;
 /// Sieves a text with the widest registers of this machine.
 pub(super) fn sieve(pass: &mut Pass<'_, '_>) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if let Some(found) = avx512::sieve(pass).or_else(|| avx2::sieve(pass)) {
+    if let Some(found) = avx2::sieve(pass) {
         return found;
     }
     pass.run(masks::classify)
@@ -25,7 +23,7 @@ pub(super) fn sieve(pass: &mut Pass<'_, '_>) -> bool {
 /// Splits by whole blocks with the widest registers of this machine; as [`Splitter::advance_with`] does.
 pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(outcome) = avx512::split(splitter, bytes).or_else(|| avx2::split(splitter, bytes)) {
+    if let Some(outcome) = avx2::split(splitter, bytes) {
         return outcome;
     }
     splitter.advance_with(bytes, structure)
@@ -34,7 +32,7 @@ pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
 /// Walks over brackets by whole blocks with the widest registers of this machine.
 pub(super) fn walk(walk: &mut Walk, body: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::walk(walk, body) || avx2::walk(walk, body) {
+    if avx2::walk(walk, body) {
         return;
     }
     walk.blocks(body, structure);
