@@ -67,8 +67,8 @@ def lost(before: dict, groups: list) -> list:
         value = before.get(name, {}).get("value")
         if value is not None and value != standard[name]:
             found.append(name)
-    # A secret parameter has no value in the history. The token and the key of the index stay in the vault; where alerts are posted to does not
-    # stay, but can be seen.
+    # A secret parameter has no value in the history. The token and the key of the index stay in the vault; where alerts
+    # are posted to does not stay, but can be seen.
     if "alertWebhook" in missing and any(group.get("webhookReceivers") for group in groups):
         found.append("alertWebhook")
     return found

@@ -37,14 +37,11 @@ impl Pass<'_, '_> {
         let letters = escaped & here.token;
         let starts = letters << 1;
         self.carried |= letters >> 63;
-        // No branch for each letter: which one it is cannot be foreseen.
-        let mut hex = 0_u64;
         for letter in positions(letters) {
-            let byte = view.get(at + letter).copied().unwrap_or_default();
-            hex |= u64::from((byte == b'u') | (byte == b'x')) << letter;
-        }
-        for letter in positions(hex) {
-            if hex_escape_at(view, (at + letter).checked_sub(1)?).is_some() {
+            let place = at + letter;
+            if matches!(view.get(place), Some(b'u' | b'x'))
+                && hex_escape_at(view, place.checked_sub(1)?).is_some()
+            {
                 found |= 1 << letter;
             }
         }

@@ -118,7 +118,7 @@ impl<'v, 's> Pass<'v, 's> {
     #[inline(always)]
     fn block(&mut self, at: usize, before: Edge, here: &Masks, next: &Masks) -> bool {
         let (needles, view) = (self.needles, self.view);
-        if here.high != 0 && self.is_folding(at, here.high) {
+        if here.high != 0 && self.meets_folding(at, here.high) {
             return true;
         }
         if here.control != 0 && self.has_odd(at, here.control) {
@@ -173,7 +173,7 @@ impl<'v, 's> Pass<'v, 's> {
 
     /// Notes bytes that are not ASCII. Returns whether one of them may fold to letters that are looked for.
     #[cold]
-    fn is_folding(&mut self, at: usize, high: u64) -> bool {
+    fn meets_folding(&mut self, at: usize, high: u64) -> bool {
         /// No text that is looked for is longer: two characters of [`super::terms::FOLDING`].
         const NEAR: usize = 6;
         let first = at + high.trailing_zeros() as usize;
