@@ -19,8 +19,20 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Whether each byte is a digit, of either alphabet.
+const DIGITS: [bool; 256] = {
+    let mut digits = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        digits[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+        byte += 1;
+    }
+    digits
+};
+
 fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    DIGITS.get(usize::from(byte)) == Some(&true)
 }
 
 /// Whether the digits of a run are a UUID with hyphens, as most are in a log: it is no base64 then.
@@ -141,6 +153,10 @@ fn pieces(
     found: &mut impl FnMut(Range<usize>, &[u8]),
 ) {
     let bytes = text.get(line.clone()).unwrap_or_default();
+    // Of a word, and of a UUID, no piece is one that was not tried, or long enough.
+    if bytes.iter().all(u8::is_ascii_alphanumeric) || is_uuid(bytes) {
+        return;
+    }
     let mut done: Vec<Range<usize>> = Vec::new();
     for separators in [&b"-_"[..], b"+/", b"/", b"-", b"_", b"+", b"+/-_"] {
         if !bytes.iter().any(|byte| separators.contains(byte)) {

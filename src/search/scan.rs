@@ -8,7 +8,7 @@ use flate2::write::MultiGzDecoder;
 use super::examine::Examiner;
 use super::index::{BlobTokens, Key, Tokens};
 use super::records::{Piece, Splitter, whole_words};
-use super::sieve::{Scratch, Sieve};
+use super::sieve::{Scratch, Sieve, Verdict};
 use super::sink::{Container, Encoding, Match, Sink, Summary};
 use super::texts::{Order, byte_order_mark, is_binary, unmarked_order};
 use super::utf16::Utf16;
@@ -369,12 +369,12 @@ impl Records<'_> {
         }
         let bytes = whole_words(&piece);
         let (depth, scratch) = (self.depth, &mut self.scratch);
-        if self
-            .sieve
-            .is_none_or(|sieve| sieve.may_hold(bytes, piece.is_json, depth, scratch))
-        {
-            self.examiner
-                .search(bytes, piece.is_json, piece.is_in_string, piece.end);
+        let verdict = self.sieve.map_or(Verdict::Plain, |sieve| {
+            sieve.judge(bytes, piece.is_json, depth, scratch)
+        });
+        if verdict != Verdict::Nothing {
+            let may_be_plain = verdict == Verdict::Plain;
+            self.examiner.search(bytes, &piece, may_be_plain);
         }
         if !piece.is_last || self.examiner.hits.is_empty() {
             return ControlFlow::Continue(());

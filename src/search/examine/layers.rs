@@ -43,7 +43,7 @@ impl Examiner<'_> {
             }
         }
         let place = Place {
-            is_derived: place.is_derived || !is_utf8,
+            may_match: place.may_match || !is_utf8,
             ..place
         };
         self.examine(text.strip_prefix('\u{feff}').unwrap_or(&text), place);

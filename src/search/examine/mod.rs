@@ -15,7 +15,8 @@ use self::walk::{Frame, Mode};
 use super::escapes::{Cut, Escaping};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
 use super::index::Tokens;
-use super::matcher::{Found, Owner};
+use super::matcher::{Candidates, Found, Owner};
+use super::records::Piece;
 use super::texts::lossless;
 use super::{Hit, NotSearched, Options, Searcher, Unsearched};
 
@@ -33,8 +34,8 @@ struct Place {
     is_whole: bool,
     /// Whether it is the name of a member.
     is_key: bool,
-    /// Whether it does not stand in the record as it is.
-    is_derived: bool,
+    /// Whether an identifier may stand in it as it is: what does not stand in the record so is not known before.
+    may_match: bool,
     /// Whether it lies in a JSON text inside of a string, whose fields are the developer's.
     is_nested: bool,
     /// Whether it is the value of a name-and-value pair whose name is that of a user field.
@@ -49,7 +50,7 @@ impl Place {
         depth: 0,
         is_whole: false,
         is_key: false,
-        is_derived: false,
+        may_match: true,
         is_nested: false,
         is_named_user: false,
         cut: Cut::NONE,
@@ -59,7 +60,7 @@ impl Place {
     fn inner(self) -> Self {
         Self {
             depth: self.depth + 1,
-            is_derived: true,
+            may_match: true,
             ..self
         }
     }
@@ -78,8 +79,8 @@ pub(super) struct Examiner<'s> {
     record: u64,
     pointer: String,
     frames: Vec<Frame>,
-    /// Whether an identifier may stand in the record as it is.
-    may_match: bool,
+    /// Where an identifier may stand in the record as it is.
+    candidates: Candidates,
     /// Whether the record is one of the SDK's own logs; looked up when it matters.
     looks_like_sdk: bool,
     /// Whether the blob is an attachment: its fields are the developer's.
@@ -111,7 +112,7 @@ impl<'s> Examiner<'s> {
             record: 0,
             pointer: String::new(),
             frames: Vec::new(),
-            may_match: true,
+            candidates: Candidates::Anywhere,
             looks_like_sdk: false,
             is_attachment,
             work_left: 0,
@@ -131,30 +132,40 @@ impl<'s> Examiner<'s> {
         self.hits.clear();
     }
 
-    /// Searches one record, or one window of an oversized one. `end` is where it ends in the blob's (decoded) bytes.
-    pub(super) fn search(&mut self, bytes: &[u8], is_json: bool, is_in_string: bool, end: u64) {
+    /// Searches what counts of a record, or of one window of an oversized one.
+    ///
+    /// `may_be_plain` is whether an identifier may stand there as it is, as far as the caller knows.
+    pub(super) fn search(&mut self, bytes: &[u8], piece: &Piece<'_>, may_be_plain: bool) {
         self.pointer.clear();
         self.frames.clear();
         self.seen.clear();
         self.work_left = WORK * (bytes.len() as u64) + (1 << 20);
-        self.expansion_limit = self.options.expansion_at(end);
+        self.expansion_limit = self.options.expansion_at(piece.end);
         self.looks_like_sdk = false;
-        self.may_match = true;
-        if !is_json {
+        if !piece.is_json {
             return self.examine_bytes(bytes, Place::RECORD);
         }
         let text = lossless(bytes);
         // An index wants every text, whoever is looked for.
-        self.may_match = self.tokens.is_some() || self.searcher.matcher.may_match(text.as_bytes());
+        self.candidates = match (self.tokens.is_some(), may_be_plain) {
+            (true, _) => Candidates::Anywhere,
+            (false, true) => self.searcher.matcher.candidates(&text),
+            (false, false) => Candidates::At(Vec::new()),
+        };
         self.looks_like_sdk = [&b"\"sid\""[..], b"\"device\"", b"\"MessageType\""]
             .iter()
             .any(|key| memmem::find(text.as_bytes(), key).is_some());
-        let mode = if is_in_string {
+        let mode = if piece.is_in_string {
             Mode::InString
         } else {
             Mode::Whole
         };
-        self.walk(&text, 0, mode, Place::RECORD);
+        // Which of its parts may match is told by the candidates.
+        let place = Place {
+            may_match: false,
+            ..Place::RECORD
+        };
+        self.walk(&text, 0, mode, place);
     }
 
     /// The longest record that is searched as a whole.
@@ -207,12 +218,11 @@ impl<'s> Examiner<'s> {
             tokens.add(text);
         }
         let searcher = self.searcher;
-        let as_it_is = place.is_derived || self.may_match;
         let mut scratch = std::mem::take(&mut self.folded);
         searcher.matcher.find(
             text,
             (escaping, place.cut),
-            as_it_is,
+            place.may_match,
             &mut scratch,
             |owners, found| {
                 self.hit(owners, found, place);

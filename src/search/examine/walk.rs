@@ -1,5 +1,7 @@
 //! The walk over a JSON text: where each of its strings, scalars and gaps stands.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use super::{Examiner, Place};
@@ -37,7 +39,8 @@ pub(super) struct Frame {
 impl Examiner<'_> {
     /// Examines every string, scalar and gap of a JSON text. Returns where it ended.
     ///
-    /// A fragment ends with the value that begins there, or at the first thing that is no JSON.
+    /// A fragment ends with the value that begins there, or at the first thing that is no JSON. Without `place.may_match` the text is
+    /// the record.
     pub(super) fn walk(&mut self, text: &str, from: usize, mode: Mode, place: Place) -> usize {
         let is_in_string = mode == Mode::InString;
         let is_fragment = mode == Mode::Fragment;
@@ -45,6 +48,11 @@ impl Examiner<'_> {
         let outer_pointer = self.pointer.len();
         let mut too_deep = 0_u64;
         let mut is_member = false;
+        let part = |examiner: &Self, range: &Range<usize>| Place {
+            may_match: place.may_match || examiner.candidates.may_lie_in(range),
+            cut: place.cut.of_part(range, text.len()),
+            ..place
+        };
         let mut lexer = Lexer::new(text, from, is_in_string);
         for token in lexer.by_ref() {
             let is_name = matches!(token, Token::Key(_));
@@ -76,8 +84,7 @@ impl Examiner<'_> {
                     let place = Place {
                         is_key: true,
                         is_whole: true,
-                        cut: place.cut.of_part(&key.range, text.len()),
-                        ..place
+                        ..part(self, &key.range)
                     };
                     self.string(text, &key, place);
                 }
@@ -87,22 +94,20 @@ impl Examiner<'_> {
                     let place = Place {
                         is_whole: string.is_closed && !(is_in_string && string.range.start == 0),
                         is_named_user: self.is_named_user(outer_frames),
-                        cut: place.cut.of_part(&string.range, text.len()),
-                        ..place
+                        ..part(self, &string.range)
                     };
                     self.string(text, &string, place);
                 }
                 Token::Scalar(range) => {
                     self.step(outer_frames, outer_pointer, is_member);
-                    let cut = place.cut.of_part(&range, text.len());
+                    let place = part(self, &range);
                     let scalar = text.get(range).unwrap_or_default();
                     // The literals of JSON are nobody's name.
                     let is_literal = matches!(scalar, "true" | "false" | "null");
-                    if !is_literal && (self.may_match || place.is_derived) {
+                    if !is_literal && place.may_match {
                         let place = Place {
                             is_whole: true,
                             is_named_user: self.is_named_user(outer_frames),
-                            cut,
                             ..place
                         };
                         self.matches(scalar, Escaping::NONE, place);
@@ -110,8 +115,7 @@ impl Examiner<'_> {
                 }
                 Token::Gap(_) if is_fragment => break,
                 Token::Gap(range) => {
-                    let cut = place.cut.of_part(&range, text.len());
-                    let place = Place { cut, ..place };
+                    let place = part(self, &range);
                     self.examine(text.get(range).unwrap_or_default(), place);
                 }
             }
@@ -202,7 +206,7 @@ impl Examiner<'_> {
         let mut plain = self.take_buffer();
         unescape(raw, Escapes::Json, &mut plain);
         let place = Place {
-            is_derived: true,
+            may_match: true,
             ..place
         };
         self.string_text(&String::from_utf8_lossy(&plain), place);

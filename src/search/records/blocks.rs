@@ -1,7 +1,7 @@
 //! Finds where records end in blocks of 64 bytes: only brackets outside of strings are looked at one by one.
 
 use super::{Layout, MAX_STACK, Open, Splitter};
-use crate::search::wide::{BLOCK, Structure, prefix_xor};
+use crate::search::wide::{BLOCK, Structure};
 
 /// Every other bit, from the second on.
 const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
@@ -41,6 +41,7 @@ impl Splitter {
         &mut self,
         bytes: &[u8],
         structure: impl Fn(&[u8; BLOCK]) -> Structure,
+        prefix_xor: impl Fn(u64) -> u64,
     ) -> (usize, bool) {
         let (blocks, _) = bytes.as_chunks::<BLOCK>();
         let mut at = 0;

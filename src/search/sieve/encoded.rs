@@ -1,5 +1,6 @@
 //! What a pass does about encodings: escapes are decoded where they stand; base64 that may be a text is left to the exact search.
 
+use super::Verdict;
 use super::base64::{MIN_RUN, NONE, value};
 use super::decode::{around, entity};
 use super::pass::{Pass, bits_from, low_half, run_length};
@@ -114,7 +115,7 @@ impl Pass<'_, '_> {
     fn inner(&mut self, text: &[u8]) -> Option<u32> {
         let mut pass = Pass::new(self.needles, text, self.scratch);
         pass.is_decoded = true;
-        (!pass.look()).then(|| pass.layers())
+        (pass.look() == Verdict::Nothing).then(|| pass.layers())
     }
 
     /// Whether base64 that the exact search opens may begin in the block. `long` has the places that 16 digits follow.

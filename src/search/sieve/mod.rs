@@ -27,6 +27,17 @@ const MANY_LAYERS: u32 = 7;
 /// A record of so many bytes or less never costs that much.
 const SMALL_RECORD: usize = 16 * 1024;
 
+/// What the first pass says of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It holds nobody, and all of it is searched.
+    Nothing,
+    /// An identifier may be there once something is decoded; none stands there as it is.
+    Encoded,
+    /// An identifier may stand there as it is.
+    Plain,
+}
+
 /// The first pass.
 #[derive(Debug)]
 pub(super) struct Sieve {
@@ -41,24 +52,30 @@ impl Sieve {
         }
     }
 
-    /// Whether the exact search may find something in a record, or has to say that it did not search all of it.
+    /// Where the exact search may find something in a record, or has to say that it did not search all of it.
     ///
     /// `depth` is how many layers of encoding the exact search takes off.
-    pub(super) fn may_hold(
+    pub(super) fn judge(
         &self,
         record: &[u8],
         is_json: bool,
         depth: u8,
         scratch: &mut Scratch,
-    ) -> bool {
+    ) -> Verdict {
         if self.needles.is_anything {
-            return true;
+            return Verdict::Plain;
         }
         let mut pass = Pass::new(&self.needles, record, scratch);
-        pass.look()
-            || pass.layers() > u32::from(depth)
-            || pass.layers() >= MANY_LAYERS && record.len() > SMALL_RECORD
-            // UTF-16 and most containers are no UTF-8.
-            || !is_json && (is_container(record) || std::str::from_utf8(record).is_err())
+        let verdict = pass.look();
+        let is_encoded = || {
+            pass.layers() > u32::from(depth)
+                || pass.layers() >= MANY_LAYERS && record.len() > SMALL_RECORD
+                // UTF-16 and most containers are no UTF-8.
+                || !is_json && (is_container(record) || std::str::from_utf8(record).is_err())
+        };
+        match verdict {
+            Verdict::Nothing if is_encoded() => Verdict::Encoded,
+            verdict => verdict,
+        }
     }
 }

@@ -104,18 +104,19 @@ impl Builder {
         let (ascii, high): (Vec<_>, Vec<_>) =
             self.texts.into_iter().partition(|text| text.is_ascii());
         let mut is_anything = self.is_anything;
-        let mut automaton = |texts: Vec<Vec<u8>>| {
+        let mut automaton = |texts: Vec<Vec<u8>>, is_any_case: bool| {
             if texts.is_empty() {
                 return None;
             }
             let automaton = AhoCorasick::builder()
                 .match_kind(MatchKind::Standard)
+                .ascii_case_insensitive(is_any_case)
                 .build(texts);
             is_anything |= automaton.is_err();
             automaton.ok()
         };
-        let (texts, high_texts) = (automaton(ascii), automaton(high));
-        let folding_texts = automaton(folding);
+        let (texts, high_texts) = (automaton(ascii, false), automaton(high, false));
+        let folding_texts = automaton(folding, true);
         Needles {
             uuids: Uuids::new(self.uuids),
             tokens,

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 
+use super::Verdict;
 use super::decode::is_odd;
 use super::needles::Needles;
 use super::runs::Known;
@@ -26,6 +27,8 @@ pub(in crate::search) struct Pass<'v, 's> {
     pub(super) scratch: &'s mut Scratch,
     /// Whether the text was decoded already: whatever is left to decode there is left to the exact search.
     pub(super) is_decoded: bool,
+    /// Whether the exact search has to look at something that is encoded: what else is encoded makes no difference then.
+    is_encoded: bool,
     /// Places where a token may begin because an escape ends before it, from the block before.
     pub(super) carried: u64,
     /// From the first byte that is not ASCII to the last one.
@@ -48,6 +51,7 @@ impl<'v, 's> Pass<'v, 's> {
             view,
             scratch,
             is_decoded: false,
+            is_encoded: false,
             carried: 0,
             high: 0..0,
             decoded_to: 0,
@@ -60,8 +64,12 @@ impl<'v, 's> Pass<'v, 's> {
     }
 
     /// Looks at all of the text with the best classifier of this machine.
-    pub(super) fn look(&mut self) -> bool {
-        crate::search::wide::sieve(self)
+    pub(super) fn look(&mut self) -> Verdict {
+        match crate::search::wide::sieve(self) {
+            true => Verdict::Plain,
+            false if self.is_encoded => Verdict::Encoded,
+            false => Verdict::Nothing,
+        }
     }
 
     /// An upper bound of how many layers of encoding can be taken off.
@@ -73,7 +81,7 @@ impl<'v, 's> Pass<'v, 's> {
             + 2 * u32::from(self.has_entity)
     }
 
-    /// Looks at all of the text. `true` when an identifier may be there.
+    /// Looks at all of the text. `true` when an identifier may stand there as it is.
     #[inline(always)]
     pub(in crate::search) fn run(
         &mut self,
@@ -126,10 +134,10 @@ impl<'v, 's> Pass<'v, 's> {
         }
         let mut unescaped = std::mem::take(&mut self.carried);
         let escaped = after(before.backslash, here.backslash);
-        if (escaped | here.backslash | here.percent_amp) != 0 {
+        if (escaped | here.backslash | here.percent_amp) != 0 && !self.is_encoded {
             match self.escapes(at, escaped, here, next) {
                 Some(starts) => unescaped |= starts,
-                None => return true,
+                None => self.is_encoded = true,
             }
         }
         // Where 16 digits of base64 follow each other; within such a run stands every UUID, too.
@@ -168,14 +176,18 @@ impl<'v, 's> Pass<'v, 's> {
                 return true;
             }
         }
-        long != 0 && self.base64(at, before, (here, next), long, unescaped)
+        if long != 0 && !self.is_encoded {
+            self.is_encoded = self.base64(at, before, (here, next), long, unescaped);
+        }
+        // What was decoded already is all the same to its caller, who need not hear the rest.
+        self.is_decoded && self.is_encoded
     }
 
     /// Notes bytes that are not ASCII. Returns whether one of them may fold to letters that are looked for.
     #[cold]
     fn meets_folding(&mut self, at: usize, high: u64) -> bool {
-        /// No text that is looked for is longer: two characters of [`super::terms::FOLDING`].
-        const NEAR: usize = 6;
+        /// No text that is looked for reaches further: a character of [`super::terms::FOLDING`], a letter, and another one.
+        const NEAR: usize = 8;
         let first = at + high.trailing_zeros() as usize;
         let is_first = self.high.is_empty();
         self.high.start = if is_first { first } else { self.high.start };

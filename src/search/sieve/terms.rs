@@ -153,41 +153,65 @@ impl Terms {
     }
 }
 
-/// A character that folds to `ascii`, with the letter beside it, wherever it may share letters with a piece.
+/// A character that folds to `ascii`, with up to two letters on each side, wherever it may share letters with a piece.
 fn foldings_in(piece: &[u8], c: &str, ascii: &str) -> Vec<String> {
     let ascii = ascii.as_bytes();
     let mut texts = Vec::new();
     // Before a piece stands no letter: it cannot begin within what a character folds to.
-    let length = ascii.len().min(piece.len());
-    if ascii.get(..length) == piece.get(..length) {
-        let next = piece.get(length).map(|next| beside(*next, <[u8]>::first));
-        let next = next.unwrap_or_else(|| vec![String::new()]);
-        texts.extend(next.iter().map(|next| format!("{c}{next}")));
-    }
-    for at in 1..piece.len() {
-        let rest = piece.get(at..).unwrap_or_default();
+    for at in 0..piece.len() {
+        let (before, rest) = piece.split_at(at);
         let length = ascii.len().min(rest.len());
-        if ascii.get(..length) == rest.get(..length) {
-            let previous = piece.get(at - 1).copied().unwrap_or_default();
-            let previous = beside(previous, <[u8]>::last);
-            texts.extend(previous.iter().map(|previous| format!("{previous}{c}")));
+        if ascii.get(..length) != rest.get(..length) {
+            continue;
+        }
+        let behind = beside(rest.get(length..).unwrap_or_default().iter(), Side::Behind);
+        for before in beside(before.iter().rev(), Side::Before) {
+            texts.extend(behind.iter().map(|behind| format!("{before}{c}{behind}")));
         }
     }
     texts
 }
 
-/// All that may stand for a letter: both cases, and characters whose folding has it on the near side.
-fn beside(letter: u8, near: fn(&[u8]) -> Option<&u8>) -> Vec<String> {
-    let mut all = vec![
-        char::from(letter).to_string(),
-        char::from(letter.to_ascii_uppercase()).to_string(),
-    ];
-    all.extend(
-        FOLDING
-            .iter()
-            .filter(|(_, ascii)| near(ascii.as_bytes()) == Some(&letter))
-            .map(|(c, _)| (*c).to_owned()),
-    );
+/// On which side of a character letters stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    Behind,
+}
+
+impl Side {
+    /// Two texts, the one that is nearer to the character first.
+    fn join(self, near: &str, far: &str) -> String {
+        match self {
+            Self::Before => format!("{far}{near}"),
+            Self::Behind => format!("{near}{far}"),
+        }
+    }
+}
+
+/// All that may stand for the nearest two letters: themselves, and characters whose folding has one of them on the near side,
+/// which may have the other one too.
+fn beside<'l>(mut letters: impl Iterator<Item = &'l u8>, side: Side) -> Vec<String> {
+    let foldings = |letter: u8| {
+        let nearest = move |ascii: &str| match side {
+            Side::Before => ascii.bytes().next_back(),
+            Side::Behind => ascii.bytes().next(),
+        };
+        let foldings = FOLDING.iter();
+        let foldings = foldings.filter(move |(_, ascii)| nearest(ascii) == Some(letter));
+        foldings.map(|(c, _)| (*c).to_owned())
+    };
+    let Some(near) = letters.next().copied() else {
+        return vec![String::new()];
+    };
+    let mut far = vec![String::new()];
+    if let Some(letter) = letters.next().copied() {
+        far = vec![char::from(letter).to_string()];
+        far.extend(foldings(letter));
+    }
+    let near_text = char::from(near).to_string();
+    let mut all: Vec<String> = far.iter().map(|far| side.join(&near_text, far)).collect();
+    all.extend(foldings(near));
     all
 }
 
@@ -380,12 +404,17 @@ mod tests {
         for (term, texts, others) in [
             (
                 "strasse",
-                &["aß", "Aẞ", "ﬆr", "ſt", "aſ", "ſſ", "sſ"][..],
-                &["ß", "öß"][..],
+                &["raße", "raẞe", "ﬆra", "ſtr", "raſse", "raſſ", "asſe"][..],
+                &["ß", "aß", "ßt", "öß"][..],
             ),
-            ("kurt", &["\u{212a}u", "\u{212a}U"], &["\u{212a}"]),
-            ("fin", &["ﬁn", "iŉ"], &["ﬂ", "ﬀi", "ﬃn"]),
-            ("sebastian", &["ſe", "ſE", "aſ", "aﬅ"], &["ße", "ẞe"]),
+            ("kurt", &["\u{212a}ur"], &["\u{212a}", "\u{212a}u"]),
+            ("fin", &["ﬁn", "fiŉ", "ﬁŉ"], &["ﬂ", "ﬀi", "ﬃn"]),
+            (
+                "sebastian",
+                &["ſeb", "baſti", "baﬅia"],
+                &["ße", "ẞe", "ſe", "aſt"],
+            ),
+            ("nass", &["naß"], &["ß", "aß"]),
         ] {
             let all = folding(term);
             assert!(

@@ -6,29 +6,61 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::encode::{Encoder, chain};
 use super::*;
 use crate::search::examine::Examiner;
-use crate::search::sieve::Scratch;
+use crate::search::records::Piece;
+use crate::search::sieve::{Scratch, Verdict};
+
+fn judge(searcher: &Searcher, record: &[u8], is_json: bool) -> Verdict {
+    let mut scratch = Scratch::default();
+    searcher.sieve.judge(record, is_json, 8, &mut scratch)
+}
 
 fn may_hold(searcher: &Searcher, record: &[u8], is_json: bool) -> bool {
-    let mut scratch = Scratch::default();
-    searcher.sieve.may_hold(record, is_json, 8, &mut scratch)
+    judge(searcher, record, is_json) != Verdict::Nothing
+}
+
+/// What the exact search finds in the record, and what it says that it did not search.
+fn examine(
+    searcher: &Searcher,
+    record: &[u8],
+    is_json: bool,
+    may_be_plain: bool,
+) -> (Vec<Hit>, Vec<NotSearched>) {
+    let mut examiner = Examiner::new(searcher, Options::default());
+    examiner.begin(0);
+    let piece = Piece {
+        record: 0,
+        offset: 0,
+        end: record.len() as u64,
+        bytes: record,
+        is_json,
+        is_in_string: false,
+        is_first: true,
+        is_last: true,
+    };
+    examiner.search(record, &piece, may_be_plain);
+    (examiner.hits, examiner.not_searched)
 }
 
 /// Whether the exact search finds something in the record, or says that it did not search all of it.
 fn is_found(searcher: &Searcher, record: &[u8], is_json: bool) -> bool {
-    let mut examiner = Examiner::new(searcher, Options::default());
-    examiner.begin(0);
-    examiner.search(record, is_json, false, record.len() as u64);
-    !examiner.hits.is_empty() || !examiner.not_searched.is_empty()
+    let (hits, not_searched) = examine(searcher, record, is_json, true);
+    !hits.is_empty() || !not_searched.is_empty()
 }
 
-/// Asserts that the first pass lets the record through if it has to.
+/// Asserts that the first pass lets the record through if it has to, and says rightly that nobody stands there as it is.
 fn check(searcher: &Searcher, record: &[u8]) -> Result<bool, TestCaseError> {
     let mut found = false;
     for is_json in [true, false] {
+        let shown = String::from_utf8_lossy(record);
+        let verdict = judge(searcher, record, is_json);
         if is_found(searcher, record, is_json) {
             found = true;
-            let shown = String::from_utf8_lossy(record);
-            prop_assert!(may_hold(searcher, record, is_json), "{is_json} {shown}");
+            prop_assert!(verdict != Verdict::Nothing, "{is_json} {shown}");
+        }
+        if verdict == Verdict::Encoded {
+            let all = examine(searcher, record, is_json, true);
+            let encoded = examine(searcher, record, is_json, false);
+            prop_assert_eq!(all, encoded, "{} {}", is_json, shown);
         }
     }
     Ok(found)

@@ -21,6 +21,7 @@ fn is_here() -> bool {
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
         && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("pclmulqdq")
 }
 
 /// Sieves a text with this classifier, if the machine can.
@@ -40,9 +41,17 @@ pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> Option<(usize, boo
     is_here().then(|| unsafe { split_here(splitter, bytes) })
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
 fn split_here(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
-    splitter.advance_with(bytes, |block| structure(block))
+    splitter.advance_with(bytes, |block| structure(block), |mask| prefix_xor(mask))
+}
+
+/// The parity of the bits up to each position, as [`super::prefix_xor`] has it: a product without carries.
+#[target_feature(enable = "pclmulqdq")]
+#[inline]
+fn prefix_xor(mask: u64) -> u64 {
+    let product = _mm_clmulepi64_si128(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1), 0);
+    _mm_cvtsi128_si64(product).cast_unsigned()
 }
 
 /// Walks over brackets with this classifier. Returns whether the machine can.
@@ -315,6 +324,9 @@ mod tests {
                 // SAFETY: the machine was asked.
                 let found = unsafe { structure(block) };
                 proptest::prop_assert_eq!(found, super::super::structure(block));
+                // SAFETY: the machine was asked.
+                let parity = unsafe { prefix_xor(found.quote) };
+                proptest::prop_assert_eq!(parity, super::super::prefix_xor(found.quote));
             }
         }
     }

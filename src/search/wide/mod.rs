@@ -26,7 +26,7 @@ pub(super) fn split(splitter: &mut Splitter, bytes: &[u8]) -> (usize, bool) {
     if let Some(outcome) = avx2::split(splitter, bytes) {
         return outcome;
     }
-    splitter.advance_with(bytes, structure)
+    splitter.advance_with(bytes, structure, prefix_xor)
 }
 
 /// Walks over brackets by whole blocks with the widest registers of this machine.
