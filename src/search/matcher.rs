@@ -38,9 +38,6 @@ pub(super) enum Found {
     Token,
 }
 
-/// A record with more of them is asked string by string.
-const MAX_CANDIDATES: usize = 32;
-
 /// What is looked at in one pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
@@ -61,27 +58,6 @@ enum Check {
     Email(usize),
     Term(Vec<String>),
     Literal(String),
-}
-
-/// Where identifiers may stand in a record, so that nearly all of its strings need not be asked again.
-#[derive(Debug)]
-pub(super) enum Candidates {
-    /// Everywhere, as far as is known.
-    Anywhere,
-    /// Only where one of these lies.
-    At(Vec<Range<usize>>),
-}
-
-impl Candidates {
-    /// Whether one may lie in a part of the record.
-    pub(super) fn may_lie_in(&self, part: &Range<usize>) -> bool {
-        match self {
-            Self::Anywhere => true,
-            Self::At(places) => places
-                .iter()
-                .any(|place| part.start <= place.start && place.end <= part.end),
-        }
-    }
 }
 
 struct Rule {
@@ -132,21 +108,16 @@ impl Matcher {
         })
     }
 
-    /// Where identifiers may stand in a text as it is, without decoding or folding.
-    pub(super) fn candidates(&self, text: &str) -> Candidates {
+    /// Where identifiers may stand in a text as it is, without decoding or folding: no other place has one, or the first word of one.
+    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
         let found = self.automaton.iter();
-        let mut found = found.flat_map(|automaton| automaton.find_overlapping_iter(text));
-        let few = found.by_ref().take(MAX_CANDIDATES);
-        let few = few.map(|candidate| candidate.range()).collect();
-        match found.next() {
-            Some(_) => Candidates::Anywhere,
-            None => Candidates::At(few),
-        }
+        let found = found.flat_map(move |automaton| automaton.find_overlapping_iter(text));
+        found.map(|candidate| candidate.range())
     }
 
     /// Finds every identifier of a text that stands there without decoding. `ends` tells what may stand beside a find.
     ///
-    /// `as_it_is` may be left out where none of the [`Candidates`] lies in it.
+    /// `as_it_is` may be left out where none of the [`Self::candidates`] lies in it.
     pub(super) fn find(
         &self,
         text: &str,

@@ -3,6 +3,7 @@
 //! Each text is matched as it stands; then each encoding that it uses is taken off and the result is examined the same way, until
 //! nothing is left to take off or a limit is reached. Scratch buffers are reused: a record without a find allocates nothing once they have grown.
 
+mod candidates;
 mod layers;
 mod walk;
 
@@ -11,11 +12,12 @@ use std::hash::RandomState;
 
 use memchr::memmem;
 
+use self::candidates::Candidates;
 use self::walk::{Frame, Mode};
 use super::escapes::{Cut, Escaping};
 use super::hits::{MAX_PLACES, NewHit, Setting, add, worth};
 use super::index::Tokens;
-use super::matcher::{Candidates, Found, Owner};
+use super::matcher::{Found, Owner};
 use super::records::Piece;
 use super::texts::lossless;
 use super::{Hit, NotSearched, Options, Searcher, Unsearched};
@@ -149,8 +151,8 @@ impl<'s> Examiner<'s> {
         // An index wants every text, whoever is looked for.
         self.candidates = match (self.tokens.is_some(), may_be_plain) {
             (true, _) => Candidates::Anywhere,
-            (false, true) => self.searcher.matcher.candidates(&text),
-            (false, false) => Candidates::At(Vec::new()),
+            (false, true) => Candidates::new(self.searcher.matcher.candidates(&text)),
+            (false, false) => Candidates::NONE,
         };
         self.looks_like_sdk = [&b"\"sid\""[..], b"\"device\"", b"\"MessageType\""]
             .iter()
