@@ -3,6 +3,7 @@
 mod bins;
 mod known;
 pub mod names;
+mod over;
 mod readings;
 mod records;
 mod slices;

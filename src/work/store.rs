@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::bins::Bins;
 use super::known::Known;
+use super::over::Over;
 use crate::storage::{self, Account, BlobWriter, Container, Created, ETag, Replaced};
 use crate::workflow::{Function, Message, Step};
 
@@ -72,6 +73,7 @@ pub struct Store {
     probe: Arc<dyn Probe>,
     pub(super) bins: Arc<Bins>,
     pub(super) known: Arc<Known>,
+    pub(super) over: Arc<Over>,
     is_prepared: Arc<OnceCell<()>>,
 }
 
@@ -85,6 +87,7 @@ impl Store {
             probe,
             bins: Arc::default(),
             known: Arc::default(),
+            over: Arc::default(),
             is_prepared: Arc::default(),
         }
     }

@@ -110,7 +110,10 @@ async fn poison_is_sent_again_three_times_then_given_up() -> anyhow::Result<()> 
 }
 
 /// Drives a request until it searches, and gives one of the days that it waits for; that day's message is not worked on.
-async fn searching(pump: &Pump, document: &Value) -> anyhow::Result<(RequestId, Message)> {
+pub(crate) async fn searching(
+    pump: &Pump,
+    document: &Value,
+) -> anyhow::Result<(RequestId, Message)> {
     let disturb = Disturb::nothing();
     let id = submitted(pump, document).await?;
     let mut app = std::sync::Arc::new(pump.app(disturb.probe.clone())?);

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use appcenter_dsr::host::dispatch;
+use appcenter_dsr::work::names;
+use appcenter_dsr::workflow::{Message, Step};
 use appcenter_sim::World;
 use axum::Router;
 use axum::body::Body;
@@ -19,6 +22,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::harness::{LIMIT, azurite, settings};
+use crate::kill_at::KillAt;
+use crate::pump::{Disturb, Pump};
+use crate::sweep::searching;
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
 /// Blobs that the day gets beside those of the world: more than are read at once.
@@ -184,5 +190,45 @@ async fn a_day_is_read_once_and_what_was_missed_once_more() -> anyhow::Result<()
         .sum();
     assert!(read > bytes, "{read} of {bytes}: nothing was missed");
     assert!(read < 2 * bytes, "{read} of {bytes}: they did not join");
+    Ok(())
+}
+
+/// Each of a hundred requests sends a message for each day, and the pass for one serves them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_for_a_day_that_is_over_for_all_asks_nothing_more() -> anyhow::Result<()> {
+    let pump = Pump::start(World::parse(SMALL)?).await?;
+    let request = pump.sim.world(|world| world.request("known").cloned());
+    let document = request.context("the world has it")?.document;
+    let (id, message) = searching(&pump, &document).await?;
+    let Message::Day { app: of, day, .. } = &message else {
+        anyhow::bail!("a search has days");
+    };
+    let probe = Disturb::nothing().probe;
+    let app = pump.app(Arc::clone(&probe))?;
+    Box::pin(dispatch::invoke(&app, message.clone())).await?;
+    let slice = app.store.slice(&id, 1, Step::Find, 0).await?;
+    assert!(slice.state.end.is_some(), "its first day is over");
+
+    // Whoever asks for the day finds it claimed from now on, and has to look again.
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(15);
+    let claim = serde_json::json!({ "holder": 0, "until": until }).to_string();
+    let name = names::searching(of, *day);
+    let work = app.store.container();
+    work.put(&name, claim.clone(), "application/json").await?;
+    let looks_again = async |app: &appcenter_dsr::app::App, probe: &Arc<KillAt>| {
+        probe.sent();
+        Box::pin(dispatch::invoke(app, message.clone())).await?;
+        anyhow::Ok(!probe.sent().is_empty())
+    };
+    assert!(!looks_again(&app, &probe).await?, "it is known to be over");
+    let other = KillAt::never();
+    let fresh = pump.app(Arc::clone(&other))?;
+    assert!(looks_again(&fresh, &other).await?, "by this process alone");
+
+    // What wakes a request that stands still sends its days again: they are looked at then, whatever is known.
+    let start = Message::step(&id, 1, Step::Find, None);
+    Box::pin(dispatch::invoke(&app, start)).await?;
+    work.put(&name, claim, "application/json").await?;
+    assert!(looks_again(&app, &probe).await?, "it was sent again");
     Ok(())
 }

@@ -20,6 +20,10 @@ const PARALLEL: usize = 16;
 
 /// Searches one app and day for all who wait for it.
 pub(super) async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<(), Error> {
+    if blob_search::is_over(cx, app, day).await {
+        telemetry::outcome(telemetry::Outcome::Void);
+        return Ok(());
+    }
     let claim = match blob_search::claim(cx.app, app, day).await {
         Claim::Held(claim) => claim,
         Claim::Busy(claim) => {
@@ -49,7 +53,7 @@ pub(super) async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<
     };
     // Before anybody moves on: who has moved may wait for the same day again, and would find it claimed.
     claim.release().await;
-    let newcomers = work(blob_search::has_newcomers(cx, app, &pass).await);
+    let newcomers = work(blob_search::has_newcomers(cx, app, day, &pass).await);
     // What joined moves on whatever became of the rest.
     move_on(cx, std::mem::take(&mut pass.joined)).await?;
     searched?;

@@ -3,9 +3,12 @@
 //! A mark is named after request, run and step. It is written before the step's messages are sent (again) and taken away
 //! after the request has moved on; whoever finds one that fits its request no longer takes it away.
 
+use jiff::civil::Date;
+
 use crate::app::App;
 use crate::domain::{AppRef, RequestId};
 use crate::stages::StageError;
+use crate::storage::{ETag, Entry};
 use crate::work::{Error, names};
 use crate::workflow::{Record, Step};
 
@@ -22,16 +25,19 @@ pub(super) struct Mark {
     /// The step's name.
     pub(super) step: String,
     name: String,
+    /// Its version: one that is written again has more to say.
+    etag: ETag,
 }
 
 impl Mark {
-    fn parse(name: &str, prefix: &str) -> Option<Self> {
-        let mut parts = name.strip_prefix(prefix)?.splitn(3, '-');
+    fn parse(entry: Entry, prefix: &str) -> Option<Self> {
+        let mut parts = entry.name.strip_prefix(prefix)?.splitn(3, '-');
         Some(Self {
             request: parts.next()?.parse().ok()?,
             run: parts.next()?.parse().ok()?,
             step: parts.next()?.to_owned(),
-            name: name.to_owned(),
+            name: entry.name,
+            etag: entry.etag,
         })
     }
 
@@ -43,6 +49,11 @@ impl Mark {
     /// Whether the request is still where the mark says.
     pub(super) fn fits(&self, record: &Record) -> bool {
         record.run == self.run && record.step.is_some_and(|step| step.name() == self.step)
+    }
+
+    /// Remembers that the request is over with this day, and waits for others.
+    pub(super) fn note_over(&self, app: &App, day: Date) {
+        app.store.note_over(&self.name, &self.etag, day);
     }
 
     /// Takes it away.
@@ -79,16 +90,16 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// The marks under an app.
-pub(super) async fn waiting(app: &App, of: &AppRef) -> Result<Vec<Mark>, StageError> {
+/// The marks under an app, but for those of requests that this process knows to be over with the day.
+pub(super) async fn waiting(app: &App, of: &AppRef, day: Date) -> Result<Vec<Mark>, StageError> {
     let prefix = names::waiting_prefix(of);
     let mut listing = app.store.container().list(&prefix);
     let mut marks = Vec::new();
     while let Some(page) = listing.next_page().await.map_err(Error::from)? {
-        marks.extend(
-            page.iter()
-                .filter_map(|entry| Mark::parse(&entry.name, &prefix)),
-        );
+        let listed = page
+            .into_iter()
+            .filter_map(|entry| Mark::parse(entry, &prefix));
+        marks.extend(listed.filter(|it| !app.store.is_over(&it.name, &it.etag, day)));
         if marks.len() >= MAX_REQUESTS {
             break;
         }

@@ -25,7 +25,7 @@ pub use claim::{Claim, LOOK_AGAIN, claim};
 pub use days::{AppDays, Memo};
 pub use failure::{count_failure, waiting_slices};
 pub use needles::{Needles, load as load_needles};
-pub use pass::{DayPass, has_newcomers, search_day};
+pub use pass::{DayPass, has_newcomers, is_over, search_day};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

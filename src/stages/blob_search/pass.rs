@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::days::{Order, Source, sources};
 use super::index::{DayIndex, Known};
 use super::pages::Pages;
-use super::progress::place;
+use super::progress::Here;
 use super::reading::Reading;
 use super::scan::{Customer, Ended, Job, News, ScanError};
 use super::seat::{Place, Seat, join, seats, store};
@@ -187,8 +187,9 @@ impl Search<'_> {
             let is_done = match next {
                 Coming::Read(reading) => self.take(order, reading).await?,
                 Coming::Known(entry, ended) => {
+                    let here = Here::listed(&entry, order);
                     for seat in self.seats.iter_mut().flatten() {
-                        seat.progress.pass_over(&entry, order, &ended);
+                        seat.progress.pass_over(&here, &ended);
                     }
                     true
                 }
@@ -211,11 +212,13 @@ impl Search<'_> {
 
     /// Comes to a blob of a page, and begins to read it where anybody needs that.
     fn begin(&mut self, container: &Container, order: Order, entry: Entry) -> Option<Coming> {
-        self.reached = Some(place(order, &entry.name));
+        let here = Here::listed(&entry, order);
+        let is_wanted = |seat: &Seat| seat.progress.wants(&here);
+        let is_wanted = self.seats.iter().flatten().any(is_wanted);
+        self.reached = Some(here.into_place());
         let listed = self.index.as_mut();
         let listed = listed.and_then(|index| index.list(&entry, order));
-        let is_wanted = |seat: &Seat| seat.progress.wants(&entry, order);
-        if !self.seats.iter().flatten().any(is_wanted) {
+        if !is_wanted {
             return None;
         }
         let known = match (&self.index, listed) {
@@ -285,23 +288,25 @@ impl Search<'_> {
             ..
         } = self;
         let app_id = place.app_id.as_deref().unwrap_or_default();
-        let at = self::place(source, &reading.entry.name);
+        let entry = reading.entry.clone();
+        let mut here = Here::listed(&entry, source);
         for seat in seats.iter_mut().flatten() {
-            seat.progress.arrive_at(&reading.entry, &at);
+            seat.progress.arrive(&here);
         }
         let mut matches = observe::Matches::default();
         let mut ended = loop {
             match reading.next().await {
                 News::Opened(etag) => {
+                    here.opened(etag);
                     for seat in seats.iter_mut().flatten() {
-                        seat.progress.open(&etag);
+                        seat.progress.open(&here);
                     }
                 }
                 News::Found(batch) => {
                     matches.count(&batch);
                     for found in &batch {
                         if let Some(Some(seat)) = seats.get_mut(found.customer) {
-                            seat.progress.take(app_id, found);
+                            seat.progress.take(&here, app_id, found);
                         }
                     }
                     if is_full(seats) {
@@ -319,7 +324,7 @@ impl Search<'_> {
             let tries = seats
                 .iter_mut()
                 .flatten()
-                .filter_map(|seat| seat.progress.count_cut());
+                .filter_map(|seat| seat.progress.count_cut(&here));
             if tries.max().unwrap_or(0) < MAX_CUTS {
                 return Ok(false);
             }
@@ -332,13 +337,20 @@ impl Search<'_> {
         }
         observe::scanned(seats, &ended, &matches);
         for seat in seats.iter_mut().flatten() {
-            seat.progress.end(&reading.entry, source, &ended);
+            seat.progress.end(&here, &ended);
         }
         if is_full(seats) {
             store(*cx, seats, false).await?;
         }
         Ok(true)
     }
+}
+
+/// Whether this process has seen the day end for everybody who waits for days of the app: each of a hundred requests sent
+/// a message for it, and one pass served them all. Where that is not known, it says no.
+pub async fn is_over(cx: Context<'_>, app: &AppRef, day: Date) -> bool {
+    cx.app.store.ended_any(day)
+        && (marks::waiting(cx.app, app, day).await).is_ok_and(|marks| marks.is_empty())
 }
 
 /// Whether requests wait for days of an app that did not when a pass over one last looked. To be asked once its claim is
@@ -349,9 +361,10 @@ impl Search<'_> {
 pub async fn has_newcomers(
     cx: Context<'_>,
     app: &AppRef,
+    day: Date,
     pass: &DayPass,
 ) -> Result<bool, StageError> {
-    let marks = marks::waiting(cx.app, app).await?;
+    let marks = marks::waiting(cx.app, app, day).await?;
     Ok(marks.iter().any(|mark| !pass.seen.contains(mark.name())))
 }
 

@@ -22,7 +22,43 @@ pub(super) fn place(source: Order, blob: &str) -> String {
     format!("{}{blob}", source as u8)
 }
 
+/// A blob that a pass comes to, made once for everybody it serves.
+#[derive(Debug)]
+pub(super) struct Here<'a> {
+    entry: &'a Entry,
+    source: Order,
+    /// In the day's order.
+    place: String,
+    /// Its version: the listed one, until it is opened.
+    etag: ETag,
+}
+
+impl<'a> Here<'a> {
+    /// A blob as it is listed.
+    pub(super) fn listed(entry: &'a Entry, source: Order) -> Self {
+        Self {
+            entry,
+            source,
+            place: place(source, &entry.name),
+            etag: entry.etag.clone(),
+        }
+    }
+
+    /// The same, of which this version is read.
+    pub(super) fn opened(&mut self, etag: ETag) {
+        self.etag = etag;
+    }
+
+    /// Its place in the day's order.
+    pub(super) fn into_place(self) -> String {
+        self.place
+    }
+}
+
 /// How far a request is in a day.
+///
+/// A pass comes to each of thousands of blobs with each of a hundred requests: a blob that holds nothing for one costs it
+/// neither a call nor an allocation.
 pub(super) struct Progress {
     /// What its slice says of it.
     pub(super) result: DayResult,
@@ -31,10 +67,10 @@ pub(super) struct Progress {
     since: Option<Timestamp>,
     other_apps: Vec<String>,
     accounts: BTreeSet<String>,
-    /// How much of `pending` is of blobs before the one at hand.
+    /// How much of `pending` is of blobs before the one at hand, where that gave anything.
     before: usize,
-    /// The place of the blob at hand, if the request wants it.
-    at: Option<String>,
+    /// Whether the request wants the blob at hand.
+    is_wanted: bool,
 }
 
 impl Progress {
@@ -53,20 +89,17 @@ impl Progress {
             other_apps,
             accounts,
             before: 0,
-            at: None,
+            is_wanted: false,
         }
     }
 
     /// Whether a blob is still to be read for it.
-    pub(super) fn wants(&self, entry: &Entry, source: Order) -> bool {
-        self.wants_at(entry, &place(source, &entry.name))
-    }
-
-    fn wants_at(&self, entry: &Entry, place: &str) -> bool {
-        let (account, _name) = names::account_of(&entry.name);
+    pub(super) fn wants(&self, here: &Here<'_>) -> bool {
+        let (account, _name) = names::account_of(&here.entry.name);
         if account.is_some_and(|account| !self.accounts.contains(account)) {
             return false;
         }
+        let place = here.place.as_str();
         let is_ahead = match (&self.result.within, &self.result.resume_after) {
             (Some(within), _) => place >= within.place.as_str(),
             (None, Some(done)) => place > done.as_str(),
@@ -76,7 +109,8 @@ impl Progress {
             Some(missed) => (place <= missed.up_to.as_str()) == missed.is_next,
             None => true,
         };
-        is_ahead && is_of_turn && self.since.is_none_or(|since| entry.last_modified >= since)
+        let written = here.entry.last_modified;
+        is_ahead && is_of_turn && self.since.is_none_or(|since| written >= since)
     }
 
     /// Whether nothing of the day was searched for it yet.
@@ -116,19 +150,10 @@ impl Progress {
     }
 
     /// Comes to a blob.
-    pub(super) fn arrive(&mut self, entry: &Entry, source: Order) {
-        self.arrive_at(entry, &place(source, &entry.name));
-    }
-
-    /// The same at a place that is known: a pass comes to each blob with everybody.
-    pub(super) fn arrive_at(&mut self, entry: &Entry, place: &str) {
-        let is_wanted = self.wants_at(entry, place);
-        self.at = is_wanted.then(|| place.to_owned());
-        let is_past = self.at.as_ref().is_some_and(|at| {
-            let within = self.result.within.as_ref();
-            within.is_some_and(|within| within.place != *at)
-        });
-        if is_past {
+    pub(super) fn arrive(&mut self, here: &Here<'_>) {
+        self.is_wanted = self.wants(here);
+        let within = self.result.within.as_ref();
+        if self.is_wanted && within.is_some_and(|within| within.place != here.place) {
             self.leave();
         }
     }
@@ -143,39 +168,48 @@ impl Progress {
     }
 
     /// Begins with the blob at hand, or goes on where an earlier pass left this version of it.
-    pub(super) fn open(&mut self, etag: &ETag) {
-        let Some(at) = &self.at else { return };
+    pub(super) fn open(&mut self, here: &Here<'_>) {
+        if !self.is_wanted {
+            return;
+        }
         let result = &mut self.result;
-        if let Some(within) = &result.within {
-            if within.etag == *etag {
-                return;
-            }
+        if let Some(within) = result.within.take_if(|within| within.etag != here.etag) {
             // What was taken of another version does not count.
             result.parts.truncate(within.parts);
             (result.hits, result.foreign) = (within.hits, within.foreign);
         }
-        self.before = self.pending.len();
-        result.within = Some(Within {
-            place: at.clone(),
-            etag: etag.clone(),
+    }
+
+    /// How far the blob at hand is taken, if the request wants it: from now on there is something to say of it.
+    fn within(&mut self, here: &Here<'_>) -> Option<&mut Within> {
+        if !self.is_wanted {
+            return None;
+        }
+        let result = &mut self.result;
+        if result.within.is_none() {
+            self.before = self.pending.len();
+        }
+        Some(result.within.get_or_insert_with(|| Within {
+            place: here.place.clone(),
+            etag: here.etag.clone(),
             record: 0,
             parts: result.parts.len(),
             hits: result.hits,
             foreign: result.foreign,
             tries: 0,
-        });
+        }))
     }
 
     /// Takes a hit of the blob at hand, unless an earlier pass took it.
-    pub(super) fn take(&mut self, app_id: &str, found: &Found) {
-        let result = &mut self.result;
-        let Some(within) = result.within.as_mut().filter(|_| self.at.is_some()) else {
+    pub(super) fn take(&mut self, here: &Here<'_>, app_id: &str, found: &Found) {
+        let Some(within) = self.within(here) else {
             return;
         };
         if found.record < within.record {
             return;
         }
         within.record = found.record + 1;
+        let result = &mut self.result;
         match &found.app_id {
             Some(named) if named.eq_ignore_ascii_case(app_id) => {}
             // The same day is searched for the request's other apps: each takes its own.
@@ -199,42 +233,50 @@ impl Progress {
     }
 
     /// Passes over a blob that holds nothing, as the index says.
-    pub(super) fn pass_over(&mut self, entry: &Entry, source: Order, ended: &Ended) {
-        self.arrive(entry, source);
-        if self.at.is_none() {
+    pub(super) fn pass_over(&mut self, here: &Here<'_>, ended: &Ended) {
+        self.arrive(here);
+        if !self.is_wanted {
             return;
         }
-        self.open(&entry.etag);
-        self.at = None;
-        self.result.within = None;
-        self.count(entry, source, ended);
+        self.open(here);
+        self.count(here, ended);
         self.result.passed_over += 1;
-        self.result.resume_after = Some(place(source, &entry.name));
+        self.leave_behind(here);
     }
 
     /// Counts that the time was over within the blob at hand. Returns how often it was.
-    pub(super) fn count_cut(&mut self) -> Option<u32> {
-        let within = self.result.within.as_mut().filter(|_| self.at.is_some())?;
+    pub(super) fn count_cut(&mut self, here: &Here<'_>) -> Option<u32> {
+        let within = self.within(here)?;
         within.tries += 1;
         Some(within.tries)
     }
 
+    /// Goes on behind the blob at hand.
+    fn leave_behind(&mut self, here: &Here<'_>) {
+        self.is_wanted = false;
+        self.result.within = None;
+        let done = self.result.resume_after.get_or_insert_default();
+        here.place.clone_into(done);
+    }
+
     /// Is done with the blob at hand.
-    pub(super) fn end(&mut self, entry: &Entry, source: Order, ended: &Result<Ended, ScanError>) {
-        let Some(at) = self.at.take() else { return };
-        let within = self.result.within.take();
+    pub(super) fn end(&mut self, here: &Here<'_>, ended: &Result<Ended, ScanError>) {
+        if !self.is_wanted {
+            return;
+        }
+        let blob = &here.entry.name;
         match ended {
             Ok(ended) => {
-                self.count(entry, source, ended);
+                self.count(here, ended);
                 if !ended.is_whole {
                     let reason = format!(
                         "not searched beyond record {} (at byte {} of {}): {} invocations were too short",
                         ended.records,
                         ended.bytes,
-                        entry.size,
-                        within.map_or(0, |it| it.tries)
+                        here.entry.size,
+                        self.result.within.as_ref().map_or(0, |it| it.tries)
                     );
-                    name(&mut self.result.not_searched, &entry.name, &reason);
+                    name(&mut self.result.not_searched, blob, &reason);
                 }
             }
             Err(error) => {
@@ -244,17 +286,18 @@ impl Progress {
                     ScanError::Storage(error) => format!("it could not be read: {error}"),
                     ScanError::Broken => "the search of it broke off".to_owned(),
                 };
-                name(&mut self.result.unreadable, &entry.name, &reason);
+                name(&mut self.result.unreadable, blob, &reason);
             }
         }
-        self.result.resume_after = Some(at);
+        self.leave_behind(here);
     }
 
-    fn count(&mut self, entry: &Entry, source: Order, ended: &Ended) {
+    fn count(&mut self, here: &Here<'_>, ended: &Ended) {
         let result = &mut self.result;
-        let stream = Stream::of(&entry.name);
+        let blob = &here.entry.name;
+        let stream = Stream::of(blob);
         // Those stand in the list of the app's reports.
-        let is_collected = names::is_collected(&entry.name);
+        let is_collected = names::is_collected(blob);
         let kind = if is_collected {
             "collected"
         } else {
@@ -266,7 +309,7 @@ impl Progress {
         }
         result.bytes += ended.bytes;
         result.records += ended.records;
-        if source.is_shared() {
+        if here.source.is_shared() {
             result.shared_reports += ended.own.named;
             result.shared_report_rows += ended.own.rows;
         } else if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
@@ -274,7 +317,7 @@ impl Progress {
             result.reports += ended.records;
         }
         for part in &ended.not_searched {
-            name(&mut result.not_searched, &entry.name, &part.to_string());
+            name(&mut result.not_searched, blob, &part.to_string());
         }
     }
 

@@ -24,6 +24,8 @@ const PARALLEL: usize = 16;
 
 /// A request that a pass serves.
 pub(super) struct Seat {
+    mark: Mark,
+    day: Date,
     pub(super) record: Record,
     pub(super) root: Arc<Root>,
     pub(super) slice: Slice,
@@ -61,7 +63,7 @@ pub(super) async fn seats(
     day: Date,
     pass: &mut DayPass,
 ) -> Result<Vec<Option<Seat>>, StageError> {
-    let mut marks = marks::waiting(cx.app, app).await?;
+    let mut marks = marks::waiting(cx.app, app, day).await?;
     marks.retain(|mark| !pass.seen.contains(mark.name()));
     let read = marks.iter().map(|mark| seat(cx, app, day, mark));
     let read: Vec<_> = read.collect();
@@ -120,6 +122,8 @@ async fn seat(
     let others = others.into_iter().filter_map(|days| days.app_id).collect();
     let mine = mine.into_iter().next().unwrap_or_default();
     Ok(Some(Seat {
+        mark: mark.clone(),
+        day,
         progress: Progress::new(slice.body()?, memo.since, others, mine.accounts.clone()),
         record,
         root,
@@ -213,8 +217,10 @@ pub(super) async fn join(
     let finished: Vec<_> = finished.collect();
     let mut finished = futures::stream::iter(finished).buffer_unordered(PARALLEL);
     while let Some((seat, finished)) = finished.try_next().await? {
-        if let Finished::Joined(event) = finished {
-            pass.joined.push((seat.record, seat.slice.step, event));
+        match finished {
+            Finished::Joined(event) => pass.joined.push((seat.record, seat.slice.step, event)),
+            // Whoever ends the last of the others moves the request on.
+            Finished::OthersOpen => seat.mark.note_over(cx.app, seat.day),
         }
     }
     Ok(())

@@ -55,6 +55,8 @@ impl Deployed {
             ..Spec::default()
         })?;
         let azurite = Arc::new(Azurite::start().await?);
+        // As in Azure: where it is set, each error takes a trace of the stack.
+        let settings = settings.with("RUST_BACKTRACE", "0");
         let stack = Stack::start(azurite, world, settings).await?;
         let app = stack.sim.world(|world| {
             let request = world.request("export")?;

@@ -42,17 +42,13 @@ fn search(blobs: &[String], events: &[Event]) -> (Vec<Storage>, usize) {
         let mut is_ended = false;
         for name in blobs {
             let next = events.next().unwrap_or(Event::Goes);
-            let wanted = entry(name);
-            if seats
-                .iter()
-                .any(|(_, progress)| progress.wants(&wanted, Order::Own))
-            {
+            if seats.iter().any(|(_, progress)| wants(progress, name)) {
                 reads += 1;
                 let is_cut = matches!(next, Event::IsCut);
                 for (_, progress) in &mut seats {
                     read(progress, name, "1", if is_cut { 4 } else { 10 });
                     if is_cut {
-                        progress.count_cut();
+                        count_cut(progress, name);
                     } else {
                         end(progress, name);
                     }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::DayResult;
 use super::days::{Order, sources};
 use super::needles::Needles;
-use super::progress::{Progress, place};
+use super::progress::{Here, Progress, place};
 use super::scan::{Chunk, Customer, Ended, Found, Job, MIN_READ, News, scan_chunks};
 use crate::domain::{AppRef, Subject};
 use crate::search::Searcher;
@@ -207,8 +207,11 @@ impl Storage {
 
 /// Reads a blob of ten hits, every third of another app, up to a record.
 fn read(progress: &mut Progress, name: &str, etag: &str, up_to: u64) {
-    progress.arrive(&entry(name), Order::Own);
-    progress.open(&ETag::from(etag));
+    let entry = entry(name);
+    let mut here = Here::listed(&entry, Order::Own);
+    progress.arrive(&here);
+    here.opened(ETag::from(etag));
+    progress.open(&here);
     for record in 0..up_to {
         let app = if record % 3 == 2 { "another" } else { APP };
         let found = Found {
@@ -217,12 +220,21 @@ fn read(progress: &mut Progress, name: &str, etag: &str, up_to: u64) {
             app_id: Some(app.to_owned()),
             line: format!("{name} {etag} {record}\n").into_bytes(),
         };
-        progress.take(APP, &found);
+        progress.take(&here, APP, &found);
     }
 }
 
 fn end(progress: &mut Progress, name: &str) {
-    progress.end(&entry(name), Order::Own, &Ok(whole()));
+    let entry = entry(name);
+    progress.end(&Here::listed(&entry, Order::Own), &Ok(whole()));
+}
+
+fn wants(progress: &Progress, name: &str) -> bool {
+    progress.wants(&Here::listed(&entry(name), Order::Own))
+}
+
+fn count_cut(progress: &mut Progress, name: &str) -> Option<u32> {
+    progress.count_cut(&Here::listed(&entry(name), Order::Own))
 }
 
 /// What a day of two blobs comes to when nothing happens.
@@ -255,12 +267,12 @@ fn a_pass_that_ends_within_a_blob_loses_and_doubles_nothing() {
                 read(&mut progress, "b", "1", first);
                 storage.store(&mut progress, is_killed);
                 let mut progress = storage.progress();
-                assert!(is_killed || !progress.wants(&entry("a"), Order::Own));
+                assert!(is_killed || !wants(&progress, "a"));
                 if is_killed {
                     read(&mut progress, "a", "1", 10);
                     end(&mut progress, "a");
                 }
-                assert!(progress.wants(&entry("b"), Order::Own));
+                assert!(wants(&progress, "b"));
                 read(&mut progress, "b", "1", second);
                 storage.store(&mut progress, false);
                 let mut progress = storage.progress();
@@ -268,7 +280,7 @@ fn a_pass_that_ends_within_a_blob_loses_and_doubles_nothing() {
                 end(&mut progress, "b");
                 storage.store(&mut progress, false);
                 assert_eq!(outcome(&storage), expected, "{first} {second} {is_killed}");
-                assert!(!storage.progress().wants(&entry("b"), Order::Own));
+                assert!(!wants(&storage.progress(), "b"));
             }
         }
     }
@@ -296,7 +308,7 @@ fn a_blob_that_is_gone_keeps_what_was_found_in_it_and_is_named() {
     let mut storage = Storage::default();
     let mut progress = storage.progress();
     read(&mut progress, "b", "1", 7);
-    assert_eq!(progress.count_cut(), Some(1));
+    assert_eq!(count_cut(&mut progress, "b"), Some(1));
     storage.store(&mut progress, false);
     let mut progress = storage.progress();
     assert_eq!(progress.cut_at(), Some("0b"));
@@ -319,7 +331,7 @@ fn a_blob_that_no_pass_can_end_is_named_with_its_place() {
     for tries in 1..=super::pass::MAX_CUTS {
         let mut progress = storage.progress();
         read(&mut progress, "b", "1", 7);
-        assert_eq!(progress.count_cut(), Some(tries));
+        assert_eq!(count_cut(&mut progress, "b"), Some(tries));
         if tries == super::pass::MAX_CUTS {
             let cut = Ended {
                 is_whole: false,
@@ -327,7 +339,8 @@ fn a_blob_that_no_pass_can_end_is_named_with_its_place() {
                 bytes: 700,
                 ..whole()
             };
-            progress.end(&entry("b"), Order::Own, &Ok(cut));
+            let entry = entry("b");
+            progress.end(&Here::listed(&entry, Order::Own), &Ok(cut));
         }
         storage.store(&mut progress, false);
     }
@@ -337,7 +350,7 @@ fn a_blob_that_no_pass_can_end_is_named_with_its_place() {
         result.not_searched[0].reason,
         "not searched beyond record 7 (at byte 700 of 1000): 4 invocations were too short"
     );
-    assert!(!storage.progress().wants(&entry("b"), Order::Own));
+    assert!(!wants(&storage.progress(), "b"));
 }
 
 #[test]
@@ -359,13 +372,15 @@ fn places_ascend_over_sources_and_accounts() {
         // A pass may end after every blob: the next one wants all that follow, and none before.
         for file in ["a", "b"] {
             let entry = entry(&name(file));
-            assert!(progress.wants(&entry, source.order), "{}", entry.name);
-            progress.arrive(&entry, source.order);
-            progress.open(&ETag::from("1"));
-            progress.end(&entry, source.order, &Ok(whole()));
-            assert!(!progress.wants(&entry, source.order), "{}", entry.name);
+            let here = Here::listed(&entry, source.order);
+            assert!(progress.wants(&here), "{}", entry.name);
+            progress.arrive(&here);
+            progress.open(&here);
+            progress.end(&here, &Ok(whole()));
+            assert!(!progress.wants(&here), "{}", entry.name);
         }
     }
     let strangers = entry("@other/2026/11/20/a");
-    assert!(!progress.wants(&strangers, Order::SharedElsewhere));
+    let here = Here::listed(&strangers, Order::SharedElsewhere);
+    assert!(!progress.wants(&here));
 }
