@@ -27,6 +27,8 @@ pub struct Settings {
     pub app: App,
     /// App settings on top of the usual ones.
     pub env: Vec<(String, String)>,
+    /// The account of the archive, where that is not the stack's own.
+    pub archive: Option<Account>,
     /// How the simulator is started.
     pub sim: appcenter_sim::Options,
     /// Whether the archive is there before the first request, as an earlier export left it; else the product has to
@@ -51,6 +53,7 @@ impl Settings {
         Self {
             app: App::Handler(handler.to_owned()),
             env: Vec::new(),
+            archive: None,
             sim: appcenter_sim::Options::default(),
             is_exported: true,
             lease: Duration::from_secs(60),
@@ -152,8 +155,10 @@ impl Stack {
         settings: Settings,
     ) -> anyhow::Result<Self> {
         let sim = Sim::start(world, settings.sim).await?;
+        let archive = settings.archive.as_ref().unwrap_or(&account);
+        let archive = archive.connection_string();
         if settings.is_exported {
-            sim.export_now(&account.connection_string()).await?;
+            sim.export_now(&archive).await?;
         }
         let root = tempfile::tempdir()?;
         let app_root = match &settings.app {
@@ -167,10 +172,12 @@ impl Stack {
         let mut env = app_settings(&account, &sim);
         let ledger = format!("sqlite:{}", root.path().join(LEDGER).display());
         env.push(("LEDGER_DATABASE".to_owned(), ledger));
+        if settings.archive.is_some() {
+            env.push(("ARCHIVE_STORAGE".to_owned(), archive.clone()));
+        }
         if !settings.is_exported {
-            let exports_to = account.connection_string();
             env.push(("EXPORT_TYPE".to_owned(), "custom".to_owned()));
-            env.push(("EXPORT_CONNECTION_STRING".to_owned(), exports_to));
+            env.push(("EXPORT_CONNECTION_STRING".to_owned(), archive));
         }
         env.extend(settings.env);
         let options = functions_host::Options {

@@ -207,7 +207,7 @@ impl Bench {
         Ok(begin.elapsed().as_secs_f64())
     }
 
-    /// Files requests, waits until all wait for the search, and lets it run; how long it took, in seconds.
+    /// Files requests, waits until the day is all they wait for, and lets it be searched; how long it took, in seconds.
     async fn search<'t>(
         &self,
         day: &Uploaded,
@@ -252,7 +252,7 @@ impl Bench {
             .stack
             .another_host(&[(SEARCH_DISABLED, "false")])
             .await?;
-        self.until_all_wait(count).await?;
+        self.until_all_wait(&ids).await?;
         self.claim(false).await?;
         for id in &ids {
             self.deployed
@@ -326,26 +326,24 @@ impl Bench {
         Ok(())
     }
 
-    /// Waits until as many requests wait for the first search, and keeps the day claimed until then.
-    async fn until_all_wait(&self, count: usize) -> anyhow::Result<()> {
+    /// Waits until the day is all that these requests wait for, and keeps it claimed until then: the world has other days,
+    /// which are small, and are searched before.
+    async fn until_all_wait(&self, ids: &[String]) -> anyhow::Result<()> {
         let end = Instant::now() + LIMIT;
-        let work = self.deployed.stack.account.container(WORK)?;
-        loop {
-            self.claim(true).await?;
-            let options = BlobContainerClientListBlobsOptions {
-                prefix: Some("waiting/".to_owned()),
-                ..BlobContainerClientListBlobsOptions::default()
-            };
-            let blobs: Vec<_> = work.list_blobs(Some(options))?.try_collect().await?;
-            let names = blobs.into_iter().filter_map(|blob| blob.name);
-            if names.filter(|name| name.ends_with("-find")).count() >= count {
-                // What else they have to say is said.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                return Ok(());
+        for id in ids {
+            loop {
+                self.claim(true).await?;
+                let status = self.deployed.stack.api.status(id).await?;
+                let find = &status["stages"]["find"];
+                let (planned, done) = (find["planned"].as_u64(), find["done"].as_u64());
+                if planned.is_some_and(|all| all > 0 && done == Some(all - 1)) {
+                    break;
+                }
+                ensure!(Instant::now() < end, "a request does not wait: {find}");
+                tokio::time::sleep(LOOK).await;
             }
-            ensure!(Instant::now() < end, "the requests do not come to wait");
-            tokio::time::sleep(LOOK).await;
         }
+        Ok(())
     }
 
     fn spans(&self) -> Vec<Span> {
