@@ -15,8 +15,9 @@ use crate::workflow::join::{Bin, SliceMark};
 const WHAT: &str = "a bin";
 /// Tries of a change that others keep getting ahead of.
 const TRIES: u32 = 20;
-/// Desks that are kept; beyond it those that nobody uses are dropped.
-const MAX_KEPT: usize = 64;
+/// Desks that are kept, enough for a hundred requests that end a day together; beyond it those that nobody uses are
+/// dropped. Each holds a bin of some KiB.
+const MAX_KEPT: usize = 256;
 
 /// The marks that this process is making, bin by bin.
 #[derive(Debug, Default)]

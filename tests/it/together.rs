@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use appcenter_dsr::clock::Clock as _;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::work::names;
 use appcenter_dsr::workflow::{Message, Step};
@@ -27,12 +28,12 @@ use crate::pump::{Disturb, Pump};
 use crate::sweep::searching;
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
-/// Blobs that the day gets beside those of the world: more than are read at once.
+/// Blobs that the day gets beside those of the world: more than are done by then and read ahead.
 const BLOBS: usize = 60;
 /// Requests that come while the first is searched: more than a host works on at once.
 const LATER: usize = 29;
 /// The blob at which the first pass is held up.
-const HELD: &str = "/00/40/more.data";
+const HELD: &str = "/00/20/more.data";
 /// A little longer than a pass goes without looking for newcomers.
 const A_LOOK: Duration = Duration::from_millis(2_500);
 
@@ -210,7 +211,7 @@ async fn a_message_for_a_day_that_is_over_for_all_asks_nothing_more() -> anyhow:
     assert!(slice.state.end.is_some(), "its first day is over");
 
     // Whoever asks for the day finds it claimed from now on, and has to look again.
-    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(15);
+    let until = pump.clock.now() + jiff::SignedDuration::from_secs(15);
     let claim = serde_json::json!({ "holder": 0, "until": until }).to_string();
     let name = names::searching(of, *day);
     let work = app.store.container();

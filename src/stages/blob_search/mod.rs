@@ -5,6 +5,7 @@
 //! that messages for it that come together make one pass.
 
 mod claim;
+mod coming;
 mod days;
 mod failure;
 mod folders;

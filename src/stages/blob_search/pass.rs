@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 
+use super::coming::{self, Coming};
 use super::days::{Order, Source, sources};
 use super::index::{DayIndex, Known};
 use super::pages::Pages;
 use super::progress::Here;
 use super::reading::Reading;
-use super::scan::{Customer, Ended, Job, News, ScanError};
+use super::scan::{Customer, Job, News, ScanError};
 use super::seat::{Place, Seat, join, seats, store};
 use super::{marks, needles, observe};
 use crate::domain::{AppRef, Kind};
@@ -20,8 +21,6 @@ use crate::stages::{Context, StageError};
 use crate::storage::{Container, Entry};
 use crate::workflow::{Event, Record, Step};
 
-/// Blobs that are read at once. Of each a few chunks of an answer are in memory.
-const PARALLEL: usize = 16;
 /// How often a pass looks for those who came meanwhile.
 const LOOKED_EVERY: Duration = Duration::from_secs(2);
 /// Hits of one request, in bytes of JSON, that are kept in memory before they are written.
@@ -115,14 +114,6 @@ fn people(job: &Job) -> Vec<Identifiers> {
     customers.map(|it| it.needles.identifiers()).collect()
 }
 
-/// A blob whose turn comes.
-enum Coming {
-    /// It is being read.
-    Read(Reading),
-    /// It holds nobody, as the index says.
-    Known(Entry, Ended),
-}
-
 /// A pass that is under way.
 struct Search<'a> {
     cx: Context<'a>,
@@ -172,7 +163,7 @@ impl Search<'_> {
         let mut pages = Pages::list(sources.collect::<Result<_, StageError>>()?);
         let mut coming = VecDeque::new();
         loop {
-            while coming.len() < self.parallel() {
+            while self.takes_more(&coming) {
                 // What is not listed yet is waited for only when there is nothing else to do.
                 let Some((at, entry)) = pages.next(coming.is_empty()).await? else {
                     break;
@@ -273,9 +264,12 @@ impl Search<'_> {
         served.any(|seat| seat.progress.cut_at().is_some())
     }
 
-    /// How many blobs are read at once.
-    fn parallel(&self) -> usize {
-        if self.is_alone() { 1 } else { PARALLEL }
+    /// Whether one more blob is begun while these are read.
+    fn takes_more(&self, coming: &VecDeque<(Order, Coming)>) -> bool {
+        if self.is_alone() {
+            return coming.is_empty();
+        }
+        coming::takes_more(coming.iter().map(|(_, it)| it))
     }
 
     /// Gives each request what is found in a blob for it, as it is found. Returns whether the blob is done.
@@ -346,8 +340,9 @@ impl Search<'_> {
     }
 }
 
-/// Whether this process has seen the day end for everybody who waits for days of the app: each of a hundred requests sent
-/// a message for it, and one pass served them all. Where that is not known, it says no.
+/// Whether this process has seen the day end for everybody who waits for days of the app.
+///
+/// Each of a hundred requests sends a message for it, and one pass serves them all. Where that is not known, it says no.
 pub async fn is_over(cx: Context<'_>, app: &AppRef, day: Date) -> bool {
     cx.app.store.ended_any(day)
         && (marks::waiting(cx.app, app, day).await).is_ok_and(|marks| marks.is_empty())

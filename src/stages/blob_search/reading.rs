@@ -36,6 +36,11 @@ impl Reading {
         Self { entry, news, task }
     }
 
+    /// What of it may be in memory, in bytes: of a long one, the chunks that wait for its scan.
+    pub(super) fn weight(&self) -> u64 {
+        self.entry.size.min(SHORT)
+    }
+
     /// What comes next. The last is [`News::Ended`].
     pub(super) async fn next(&mut self) -> News {
         let news = self.news.recv().await;
