@@ -52,6 +52,12 @@ impl Over {
         let is_new = days.insert(day);
         kept.days += usize::from(is_new);
     }
+
+    fn knows(&self, mark: &str, etag: &ETag, day: Date) -> bool {
+        let kept = self.kept();
+        let known = kept.marks.get(mark);
+        known.is_some_and(|(version, days)| version == etag && days.contains(&day))
+    }
 }
 
 impl Store {
@@ -64,9 +70,7 @@ impl Store {
     /// Whether the request of this version of a mark is known to be over with a day.
     #[must_use]
     pub fn is_over(&self, mark: &str, etag: &ETag, day: Date) -> bool {
-        let kept = self.over.kept();
-        let known = kept.marks.get(mark);
-        known.is_some_and(|(version, days)| version == etag && days.contains(&day))
+        self.over.knows(mark, etag, day)
     }
 
     /// Whether any request is known to be over with a day.
@@ -85,9 +89,7 @@ mod tests {
     use super::*;
 
     fn knows(over: &Over, mark: &str, etag: &str, day: Date) -> bool {
-        let kept = over.kept();
-        let known = kept.marks.get(mark);
-        known.is_some_and(|(version, days)| version.as_str() == etag && days.contains(&day))
+        over.knows(mark, &ETag::from(etag), day)
     }
 
     #[test]

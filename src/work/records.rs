@@ -72,22 +72,42 @@ impl Store {
     pub async fn update_record<T, E>(
         &self,
         id: &RequestId,
+        change: impl FnMut(&mut Record) -> Result<T, E>,
+    ) -> Result<Option<Result<(T, Record), E>>, Error> {
+        self.update_known(id, None, change).await
+    }
+
+    /// The same, for whoever has read the record before: it is read again only where that one is out of date.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn update_known<T, E>(
+        &self,
+        id: &RequestId,
+        mut known: Option<Loaded>,
         mut change: impl FnMut(&mut Record) -> Result<T, E>,
     ) -> Result<Option<Result<(T, Record), E>>, Error> {
         for attempt in 0..TRIES {
-            let Some(Loaded { mut record, etag }) = self.record(id).await? else {
+            let (loaded, is_read) = match known.take() {
+                Some(known) => (Some(known), false),
+                None => (self.record(id).await?, true),
+            };
+            let Some(Loaded { mut record, etag }) = loaded else {
                 return Ok(None);
             };
             let value = match change(&mut record) {
                 Ok(value) => value,
-                Err(error) => return Ok(Some(Err(error))),
+                Err(error) if is_read => return Ok(Some(Err(error))),
+                // It may be out of date.
+                Err(_) => continue,
             };
             match self
                 .replace_json(&names::record(id), WHAT, &record, Some(&etag))
                 .await
             {
                 Ok(_) => return Ok(Some(Ok((value, record)))),
-                Err(Error::Lost { .. }) => pause(attempt).await,
+                Err(Error::Lost { .. }) if is_read => pause(attempt).await,
+                Err(Error::Lost { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

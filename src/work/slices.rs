@@ -227,7 +227,8 @@ impl Store {
         })
     }
 
-    /// The numbers of the slices that are not over.
+    /// The numbers of the slices that something is left to do for: those that are not over, and the first of each bin
+    /// whose slices are all over while the root does not say so. Whoever should have told it died; that slice tells it.
     ///
     /// # Errors
     /// When the bins cannot be read.
@@ -243,9 +244,13 @@ impl Store {
             let (marks, _etag) = self.bin(id, run, step, bin).await?;
             let first = bin * crate::workflow::join::BIN;
             let last = root.slices.min(first + crate::workflow::join::BIN);
+            let before = open.len();
             open.extend(
                 (first..last).filter(|n| !marks.marks.get(n).is_some_and(|mark| mark.over)),
             );
+            if open.len() == before {
+                open.push(first);
+            }
         }
         Ok(open)
     }
@@ -361,6 +366,8 @@ impl Store {
             return Ok(Finished::OthersOpen);
         };
         let finished = match marked.bin().sum_if_over(bin, root.slices) {
+            // The root would say no more than its only bin.
+            Some(sum) if root.bin_count() == 1 => Finished::Joined(event(step, end, [sum])),
             Some(sum) => self.close_bin(id, run, step, (bin, sum), end).await?,
             None => Finished::OthersOpen,
         };
@@ -399,7 +406,7 @@ impl Store {
                 }
             }
             return Ok(if stored.is_over() {
-                Finished::Joined(end.event.clone().unwrap_or_else(|| joined(step, &stored)))
+                Finished::Joined(event(step, end, stored.bins.into_values()))
             } else {
                 Finished::OthersOpen
             });
@@ -419,12 +426,15 @@ fn error_kind(error: &serde_json::Error) -> &'static str {
     }
 }
 
-/// The event of a step whose slices are all over.
-#[must_use]
-pub(crate) fn joined(step: Step, root: &Root) -> Event {
-    Event::Joined {
-        step,
-        done: root.bins.values().map(|sum| sum.done).sum(),
-        failed: root.bins.values().map(|sum| sum.failed).sum(),
+/// The event of a step whose slices are all over: what its only one says, or the sums of its bins.
+fn event(step: Step, end: &SliceEnd, bins: impl IntoIterator<Item = BinSum>) -> Event {
+    if let Some(event) = &end.event {
+        return event.clone();
     }
+    let (mut done, mut failed) = (0, 0);
+    for sum in bins {
+        done += sum.done;
+        failed += sum.failed;
+    }
+    Event::Joined { step, done, failed }
 }

@@ -3,7 +3,7 @@
 //! A step's slices are numbered. Each [`BIN`] of them share one small blob (a [`Bin`]) with a mark for each; the step has
 //! one [`Root`] with a bit for each bin. Finishing a slice marks its bin: at most one read and one conditional write of a
 //! bounded size, which slices that one process finishes at the same time share. Only the slice that fills a bin writes to
-//! the root, and only the one that fills the root moves the request on.
+//! the root, and only the one that fills the root moves the request on; where there is one bin, the one that fills that.
 //! Marking twice changes nothing, so every part can be repeated after a kill.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub struct Root {
     pub items: u64,
     /// When they were cut.
     pub planned_at: Timestamp,
-    /// The bins whose slices are all over, with their sums.
+    /// The bins whose slices are all over, with their sums; an only bin stays out.
     pub bins: BTreeMap<u32, BinSum>,
     /// What the step itself has to remember, such as the days of a search.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]

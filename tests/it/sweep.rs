@@ -1,15 +1,22 @@
 //! What a timer does: it wakes what stands still, sends poison again, and removes what is kept no longer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use appcenter_dsr::app::App;
+use appcenter_dsr::clock::Clock as _;
 use appcenter_dsr::domain::RequestId;
 use appcenter_dsr::host::dispatch;
 use appcenter_dsr::stages::{Context, blob_search, intake, intake_queue, setup, sweep};
-use appcenter_dsr::workflow::{Event, Message, Record, Status, Step};
+use appcenter_dsr::work::{Cut, Error, Finished, SliceEnd, SliceInput};
+use appcenter_dsr::workflow::{Event, Function, Message, Record, Status, Step};
 use appcenter_sim::{ExpectedRequest, World};
+use futures::future::join_all;
+use jiff::civil::date;
 use serde_json::Value;
 
+use crate::kill_at::KillAt;
 use crate::pump::{Disturb, Pump};
 
 const SMALL: &str = include_str!("../scenarios/small.toml");
@@ -161,6 +168,72 @@ async fn poison_of_a_day_is_counted_for_each_who_waits() -> anyhow::Result<()> {
     let record = pump.drive(&id, &Disturb::nothing()).await?;
     let why = record.exceptions.join("\n");
     assert!(why.contains("failed again and again"), "{why}");
+    Ok(())
+}
+
+/// What a slice of one item ends with.
+fn one_done() -> SliceEnd {
+    SliceEnd {
+        done: 1,
+        ..SliceEnd::default()
+    }
+}
+
+/// Every slice of a search is over, but whoever should have told the root of the first bin died, and its message with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_bin_that_the_root_does_not_know_is_closed() -> anyhow::Result<()> {
+    let (pump, request) = start("known").await?;
+    let id = submitted(&pump, &request.document).await?;
+    let disturb = Disturb::nothing();
+    let mut app = Arc::new(pump.app(disturb.probe.clone())?);
+    while pump.record(&id).await?.step != Some(Step::Find) {
+        for (function, queue) in &pump.queues {
+            if *function != Function::BlobSearch {
+                pump.work_on(&mut app, queue, &disturb).await?;
+            }
+        }
+    }
+    let record = pump.record(&id).await?;
+    // More days than a bin has slices.
+    let memo = blob_search::Memo {
+        apps: vec![blob_search::AppDays {
+            app: record.apps.first().cloned(),
+            spans: vec![(date(2026, 1, 1), date(2026, 5, 20))],
+            ..blob_search::AppDays::default()
+        }],
+        ..blob_search::Memo::default()
+    };
+    let slices = memo.slices();
+    assert_eq!(slices, 140);
+    let cut = Cut {
+        slices: vec![SliceInput::default(); 140],
+        memo: serde_json::to_value(&memo)?,
+        ..Cut::default()
+    };
+    let root = app.store.cut(&record, Step::Find, cut, pump.clock.now());
+    let root = root.await?;
+    let finish = async |app: &App, number| {
+        let mut slice = app.store.slice(&id, 1, Step::Find, number).await?;
+        app.store.finish_slice(&mut slice, &root, one_done()).await
+    };
+    for others in [1..128, 128..slices] {
+        for ended in join_all(others.map(|number| finish(&app, number))).await {
+            assert_eq!(ended?, Finished::OthersOpen);
+        }
+    }
+    // The slice and its mark are written, the root is not.
+    let probe = KillAt::each([(2, false)]);
+    let killed = finish(&pump.app(probe)?, 0).await;
+    assert!(matches!(killed, Err(Error::Killed)), "{killed:?}");
+    let stored = app.store.root(&id, 1, Step::Find).await?;
+    let known: Vec<u32> = stored.context("a root")?.bins.into_keys().collect();
+    assert_eq!(known, [1]);
+
+    clear(&pump, "blob-search").await?;
+    pump.clock.advance(Duration::from_secs(3600));
+    assert_eq!(sweep_once(&pump).await?, 1);
+    let record = pump.drive(&id, &Disturb::nothing()).await?;
+    assert_eq!(record.status, Status::AwaitingApproval);
     Ok(())
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use jiff::civil::Date;
 
-use super::send::{advance, send};
+use super::send::{advance_known, send};
 use crate::domain::AppRef;
 use crate::host::observe;
 use crate::host::state::work;
 use crate::stages::blob_search::{Claim, DayPass};
 use crate::stages::{Context, StageError, blob_search};
 use crate::telemetry;
-use crate::work::Error;
-use crate::workflow::{Event, Message, Record, Step};
+use crate::work::{Error, Loaded};
+use crate::workflow::{Event, Message, Step};
 
 /// Requests that move on at once.
 const PARALLEL: usize = 16;
@@ -67,9 +67,10 @@ pub(super) async fn one_day(cx: Context<'_>, app: &AppRef, day: Date) -> Result<
 }
 
 /// Moves requests on whose search is over. One that fails does not hold up the others.
-async fn move_on(cx: Context<'_>, joined: Vec<(Record, Step, Event)>) -> Result<(), Error> {
-    let moves = joined.into_iter().map(|(record, step, event)| async move {
-        advance(cx, &record.id, record.run, event).await?;
+async fn move_on(cx: Context<'_>, joined: Vec<(Loaded, Step, Event)>) -> Result<(), Error> {
+    let moves = joined.into_iter().map(|(loaded, step, event)| async move {
+        let record = loaded.record.clone();
+        advance_known(cx, loaded, event).await?;
         // Only then its mark goes.
         work(blob_search::unmark(cx, &record, step).await)
     });

@@ -129,7 +129,7 @@ async fn start(cx: Context<'_>, record: Record, step: Step) -> Result<(), Error>
         .open_slices(&record.id, record.run, step, &root)
         .await?;
     if open.is_empty() {
-        // All are over; the last one was killed before it could say so. Any of them says it again.
+        // The root knows that all are over, and whoever should have moved the request on died. Any of them does it.
         return one_slice(cx, &record, step, 0).await;
     }
     let messages: Vec<Message> = open

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::RequestId;
 use crate::host::observe;
 use crate::stages::{self, Context};
-use crate::work::Error;
+use crate::work::{Error, Loaded};
 use crate::workflow::transition::{next, wake};
 use crate::workflow::{Event, Message, Step};
 
@@ -19,11 +19,30 @@ const PARALLEL: usize = 16;
 /// # Errors
 /// When the record cannot be read or written.
 pub async fn advance(cx: Context<'_>, id: &RequestId, run: u32, event: Event) -> Result<(), Error> {
+    apply(cx, (id, run), None, event).await
+}
+
+/// The same for a record that was read before.
+pub(super) async fn advance_known(
+    cx: Context<'_>,
+    known: Loaded,
+    event: Event,
+) -> Result<(), Error> {
+    let (id, run) = (known.record.id.clone(), known.record.run);
+    apply(cx, (&id, run), Some(known), event).await
+}
+
+async fn apply(
+    cx: Context<'_>,
+    (id, run): (&RequestId, u32),
+    known: Option<Loaded>,
+    event: Event,
+) -> Result<(), Error> {
     let now = cx.now();
     let updated = cx
         .app
         .store
-        .update_record(id, |record| {
+        .update_known(id, known, |record| {
             if record.run != run {
                 return Err(None);
             }

@@ -4,11 +4,13 @@
 //! gives each its own hits. A request that arrives while a pass runs gets what it missed in the next: a day is claimed, so
 //! that messages for it that come together make one pass.
 
+mod abreast;
 mod claim;
 mod coming;
 mod days;
 mod failure;
 mod folders;
+mod here;
 mod index;
 mod marks;
 mod needles;

@@ -21,7 +21,7 @@ pub(super) fn seated(seats: &[Option<Seat>]) {
 /// Whom a pass serves from now on, too.
 pub(super) fn joined(seats: &[Option<Seat>]) {
     for seat in seats.iter().flatten() {
-        let trace = seat.record.traceparent.as_ref();
+        let trace = seat.loaded.record.traceparent.as_ref();
         telemetry::link(trace.map(TraceParent::as_str));
     }
 }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 
+use super::abreast::Abreast;
 use super::coming::{self, Coming};
 use super::days::{Order, Source, sources};
+use super::here::Here;
 use super::index::{DayIndex, Known};
 use super::pages::Pages;
-use super::progress::Here;
+use super::progress::Progress;
 use super::reading::Reading;
 use super::scan::{Customer, Job, News, ScanError};
 use super::seat::{Place, Seat, join, seats, store};
@@ -19,7 +21,8 @@ use crate::domain::{AppRef, Kind};
 use crate::search::{Identifiers, Searcher};
 use crate::stages::{Context, StageError};
 use crate::storage::{Container, Entry};
-use crate::workflow::{Event, Record, Step};
+use crate::work::Loaded;
+use crate::workflow::{Event, Step};
 
 /// How often a pass looks for those who came meanwhile.
 const LOOKED_EVERY: Duration = Duration::from_secs(2);
@@ -35,8 +38,8 @@ pub(super) const MAX_CUTS: u32 = 4;
 /// What a pass led to. It is filled as the pass goes, so that nothing is lost when it ends early.
 #[derive(Debug, Default)]
 pub struct DayPass {
-    /// Requests whose search joined, with the event that moves them on.
-    pub joined: Vec<(Record, Step, Event)>,
+    /// Requests whose search joined, as they were read, with the event that moves them on.
+    pub joined: Vec<(Loaded, Step, Event)>,
     /// The day is not done: continue in a new message.
     pub unfinished: bool,
     /// The marks that it knows.
@@ -72,6 +75,7 @@ pub async fn search_day(
             .flatten()
             .all(|seat| seat.slice.state.tries < PATIENCE),
         seats,
+        abreast: Abreast::default(),
         job,
         index,
         reached: None,
@@ -89,8 +93,8 @@ async fn job(
     let mut customers = known.to_vec();
     for seat in seats.iter().skip(known.len()).flatten() {
         customers.push(Arc::new(Customer {
-            needles: needles::load(cx.app, &seat.record, seat.slice.step).await?,
-            keeps_text: seat.record.kind == Kind::Export,
+            needles: needles::load(cx.app, &seat.loaded.record, seat.slice.step).await?,
+            keeps_text: seat.loaded.record.kind == Kind::Export,
         }));
     }
     let identifiers: Vec<_> = customers
@@ -122,6 +126,8 @@ struct Search<'a> {
     place: Place,
     /// Who is served; a newcomer sits down behind the others.
     seats: Vec<Option<Seat>>,
+    /// What they have in common.
+    abreast: Abreast,
     job: Job,
     /// What tells which blobs need not be read.
     index: Option<DayIndex<'a>>,
@@ -137,6 +143,7 @@ impl Search<'_> {
     async fn run(mut self, pass: &mut DayPass) -> Result<(), StageError> {
         let is_all = self.read(pass).await?;
         if is_all {
+            self.abreast.settle(&mut progress(&mut self.seats));
             for seat in self.seats.iter_mut().flatten() {
                 pass.unfinished |= !seat.progress.reach_end();
             }
@@ -179,13 +186,15 @@ impl Search<'_> {
                 Coming::Read(reading) => self.take(order, reading).await?,
                 Coming::Known(entry, ended) => {
                     let here = Here::listed(&entry, order);
-                    for seat in self.seats.iter_mut().flatten() {
-                        seat.progress.pass_over(&here, &ended);
-                    }
+                    let mut served = progress(&mut self.seats);
+                    self.abreast
+                        .arrive(&mut served, &here, &self.place.accounts);
+                    self.abreast.pass_over(&mut served, &here, &ended);
                     true
                 }
             };
             if !is_done || self.cx.is_out_of_time() {
+                self.abreast.settle(&mut progress(&mut self.seats));
                 store(self.cx, &mut self.seats, false).await?;
                 pass.unfinished = true;
                 return Ok(false);
@@ -277,6 +286,7 @@ impl Search<'_> {
         let Self {
             cx,
             seats,
+            abreast,
             place,
             index,
             ..
@@ -284,9 +294,7 @@ impl Search<'_> {
         let app_id = place.app_id.as_deref().unwrap_or_default();
         let entry = reading.entry.clone();
         let mut here = Here::listed(&entry, source);
-        for seat in seats.iter_mut().flatten() {
-            seat.progress.arrive(&here);
-        }
+        abreast.arrive(&mut progress(seats), &here, &place.accounts);
         let mut matches = observe::Matches::default();
         let mut ended = loop {
             match reading.next().await {
@@ -304,6 +312,7 @@ impl Search<'_> {
                         }
                     }
                     if is_full(seats) {
+                        abreast.settle(&mut progress(seats));
                         store(*cx, seats, false).await?;
                     }
                     if seats.iter().all(Option::is_none) {
@@ -330,10 +339,9 @@ impl Search<'_> {
             index.gathered.extend(ended.tokens.take());
         }
         observe::scanned(seats, &ended, &matches);
-        for seat in seats.iter_mut().flatten() {
-            seat.progress.end(&here, &ended);
-        }
+        abreast.end(&mut progress(seats), &here, &ended);
         if is_full(seats) {
+            abreast.settle(&mut progress(seats));
             store(*cx, seats, false).await?;
         }
         Ok(true)
@@ -390,6 +398,12 @@ fn leave_alone(seats: &mut Vec<Option<Seat>>) -> bool {
     seats
         .retain(|seat| seat.as_ref().and_then(|seat| seat.progress.cut_at()) == Some(cut.as_str()));
     seats.len() < all
+}
+
+/// How far those are who are served.
+fn progress(seats: &mut [Option<Seat>]) -> Vec<&mut Progress> {
+    let served = seats.iter_mut().flatten();
+    served.map(|seat| &mut seat.progress).collect()
 }
 
 fn is_full(seats: &[Option<Seat>]) -> bool {

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::days::Order;
+use super::here::{Counts, Here};
 use super::scan::{Ended, Found, ScanError};
 use super::{DayResult, Missed, Within};
-use crate::domain::hit::Stream;
 use crate::domain::plan::Unreadable;
-use crate::storage::{ETag, Entry};
 use crate::work::names;
 
 /// Unreadable blobs that are named; more are counted in the last one's reason.
@@ -17,48 +15,10 @@ const MAX_NAMED: usize = 1000;
 /// Of a blob that is not there any more there is nothing to find.
 const DELETED: &str = "it was deleted during the search";
 
-/// A place in the day's order: source by source.
-pub(super) fn place(source: Order, blob: &str) -> String {
-    format!("{}{blob}", source as u8)
-}
-
-/// A blob that a pass comes to, made once for everybody it serves.
-#[derive(Debug)]
-pub(super) struct Here<'a> {
-    entry: &'a Entry,
-    source: Order,
-    /// In the day's order.
-    place: String,
-    /// Its version: the listed one, until it is opened.
-    etag: ETag,
-}
-
-impl<'a> Here<'a> {
-    /// A blob as it is listed.
-    pub(super) fn listed(entry: &'a Entry, source: Order) -> Self {
-        Self {
-            entry,
-            source,
-            place: place(source, &entry.name),
-            etag: entry.etag.clone(),
-        }
-    }
-
-    /// The same, of which this version is read.
-    pub(super) fn opened(&mut self, etag: ETag) {
-        self.etag = etag;
-    }
-
-    /// Its place in the day's order.
-    pub(super) fn into_place(self) -> String {
-        self.place
-    }
-}
-
 /// How far a request is in a day.
 ///
 /// A pass comes to each of thousands of blobs with each of a hundred requests: a blob that holds nothing for one costs it
-/// neither a call nor an allocation.
+/// neither a call nor an allocation, and where it is abreast of others, next to nothing.
 pub(super) struct Progress {
     /// What its slice says of it.
     pub(super) result: DayResult,
@@ -71,6 +31,8 @@ pub(super) struct Progress {
     before: usize,
     /// Whether the request wants the blob at hand.
     is_wanted: bool,
+    /// It wants that one and all that follow: what they count is counted for all who are abreast.
+    is_abreast: bool,
 }
 
 impl Progress {
@@ -90,11 +52,15 @@ impl Progress {
             accounts,
             before: 0,
             is_wanted: false,
+            is_abreast: false,
         }
     }
 
     /// Whether a blob is still to be read for it.
     pub(super) fn wants(&self, here: &Here<'_>) -> bool {
+        if self.is_abreast {
+            return true;
+        }
         let (account, _name) = names::account_of(&here.entry.name);
         if account.is_some_and(|account| !self.accounts.contains(account)) {
             return false;
@@ -149,8 +115,41 @@ impl Progress {
         within.filter(|it| it.tries > 0).map(|it| it.place.as_str())
     }
 
+    /// Whether what the next blobs count for it is counted for all who are abreast.
+    #[cfg(test)]
+    pub(super) fn is_abreast(&self) -> bool {
+        self.is_abreast
+    }
+
+    /// Whether it wants the blob at hand and all that follow in a pass over these accounts, and is not abreast of others yet.
+    pub(super) fn can_be_abreast(&self, accounts: &BTreeSet<String>) -> bool {
+        let result = &self.result;
+        !self.is_abreast
+            && self.is_wanted
+            && result.within.is_none()
+            && result.missed.as_ref().is_none_or(|it| !it.is_next)
+            && self.since.is_none()
+            && accounts.is_subset(&self.accounts)
+    }
+
+    /// Is abreast of others from the blob at hand on, if it can be.
+    pub(super) fn come_abreast(&mut self, accounts: &BTreeSet<String>) {
+        self.is_abreast |= self.can_be_abreast(accounts);
+    }
+
+    /// Takes what all who are abreast have behind them.
+    pub(super) fn settle(&mut self, counts: &Counts, done: &str) {
+        if self.is_abreast {
+            counts.add_to(&mut self.result);
+            done.clone_into(self.result.resume_after.get_or_insert_default());
+        }
+    }
+
     /// Comes to a blob.
     pub(super) fn arrive(&mut self, here: &Here<'_>) {
+        if self.is_abreast {
+            return;
+        }
         self.is_wanted = self.wants(here);
         let within = self.result.within.as_ref();
         if self.is_wanted && within.is_some_and(|within| within.place != here.place) {
@@ -234,13 +233,13 @@ impl Progress {
 
     /// Passes over a blob that holds nothing, as the index says.
     pub(super) fn pass_over(&mut self, here: &Here<'_>, ended: &Ended) {
-        self.arrive(here);
-        if !self.is_wanted {
+        if !self.is_wanted || self.is_abreast {
             return;
         }
         self.open(here);
-        self.count(here, ended);
-        self.result.passed_over += 1;
+        let mut counts = Counts::default();
+        counts.pass_over(here, ended);
+        counts.add_to(&mut self.result);
         self.leave_behind(here);
     }
 
@@ -253,8 +252,11 @@ impl Progress {
 
     /// Goes on behind the blob at hand.
     fn leave_behind(&mut self, here: &Here<'_>) {
-        self.is_wanted = false;
         self.result.within = None;
+        if self.is_abreast {
+            return;
+        }
+        self.is_wanted = false;
         let done = self.result.resume_after.get_or_insert_default();
         here.place.clone_into(done);
     }
@@ -267,7 +269,14 @@ impl Progress {
         let blob = &here.entry.name;
         match ended {
             Ok(ended) => {
-                self.count(here, ended);
+                if !self.is_abreast {
+                    let mut counts = Counts::default();
+                    counts.count(here, ended);
+                    counts.add_to(&mut self.result);
+                }
+                for part in &ended.not_searched {
+                    name(&mut self.result.not_searched, blob, &part.to_string());
+                }
                 if !ended.is_whole {
                     let reason = format!(
                         "not searched beyond record {} (at byte {} of {}): {} invocations were too short",
@@ -290,35 +299,6 @@ impl Progress {
             }
         }
         self.leave_behind(here);
-    }
-
-    fn count(&mut self, here: &Here<'_>, ended: &Ended) {
-        let result = &mut self.result;
-        let blob = &here.entry.name;
-        let stream = Stream::of(blob);
-        // Those stand in the list of the app's reports.
-        let is_collected = names::is_collected(blob);
-        let kind = if is_collected {
-            "collected"
-        } else {
-            stream_name(stream)
-        };
-        match result.blobs.get_mut(kind) {
-            Some(count) => *count += 1,
-            None => drop(result.blobs.insert(kind.to_owned(), 1)),
-        }
-        result.bytes += ended.bytes;
-        result.records += ended.records;
-        if here.source.is_shared() {
-            result.shared_reports += ended.own.named;
-            result.shared_report_rows += ended.own.rows;
-        } else if matches!(stream, Stream::Crashes | Stream::Errors) && !is_collected {
-            // A blob can hold all reports of a minute.
-            result.reports += ended.records;
-        }
-        for part in &ended.not_searched {
-            name(&mut result.not_searched, blob, &part.to_string());
-        }
     }
 
     /// Gives what is to be written: the hits of blobs before the one at hand, and apart from them its own, so that they
@@ -351,15 +331,5 @@ fn name(list: &mut Vec<Unreadable>, blob: &str, reason: &str) {
         });
     } else if let Some(last) = list.last_mut() {
         "… and more, which are not named".clone_into(&mut last.reason);
-    }
-}
-
-fn stream_name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Logs => "logs",
-        Stream::Crashes => "crashes",
-        Stream::Errors => "errors",
-        Stream::Attachments => "attachments",
-        Stream::Other => "other",
     }
 }

@@ -15,8 +15,7 @@ use super::pass::DayPass;
 use super::progress::Progress;
 use crate::domain::AppRef;
 use crate::stages::{Context, StageError};
-use crate::work::{Error, Finished, Slice, SliceEnd, names};
-use crate::workflow::Record;
+use crate::work::{Error, Finished, Loaded, Slice, SliceEnd, names};
 use crate::workflow::join::Root;
 
 /// Requests that are read, stored or joined at once.
@@ -26,7 +25,7 @@ const PARALLEL: usize = 16;
 pub(super) struct Seat {
     mark: Mark,
     day: Date,
-    pub(super) record: Record,
+    pub(super) loaded: Loaded,
     pub(super) root: Arc<Root>,
     pub(super) slice: Slice,
     pub(super) progress: Progress,
@@ -90,8 +89,8 @@ async fn seat(
     mark: &Mark,
 ) -> Result<Option<Seat>, StageError> {
     let id = &mark.request;
-    let record = match cx.app.store.record(id).await {
-        Ok(Some(loaded)) => loaded.record,
+    let loaded = match cx.app.store.record(id).await {
+        Ok(Some(loaded)) => loaded,
         Ok(None) => return Ok(None),
         // One request that cannot be read does not stop the others.
         Err(error @ (Error::Corrupt { .. } | Error::Newer { .. })) => {
@@ -100,14 +99,15 @@ async fn seat(
         }
         Err(error) => return Err(error.into()),
     };
-    if !mark.fits(&record) {
+    let record = &loaded.record;
+    if !mark.fits(record) {
         mark.remove(cx.app).await?;
         return Ok(None);
     }
     let Some(step) = record.step.filter(|step| step.is_search()) else {
         return Ok(None);
     };
-    let Some(root) = cx.app.store.cut_of(&record, step).await? else {
+    let Some(root) = cx.app.store.cut_of(record, step).await? else {
         return Ok(None);
     };
     let memo: Memo = Memo::deserialize(&root.memo).unwrap_or_default();
@@ -125,7 +125,7 @@ async fn seat(
         mark: mark.clone(),
         day,
         progress: Progress::new(slice.body()?, memo.since, others, mine.accounts.clone()),
-        record,
+        loaded,
         root,
         slice,
         app_id: mine.app_id,
@@ -218,7 +218,7 @@ pub(super) async fn join(
     let mut finished = futures::stream::iter(finished).buffer_unordered(PARALLEL);
     while let Some((seat, finished)) = finished.try_next().await? {
         match finished {
-            Finished::Joined(event) => pass.joined.push((seat.record, seat.slice.step, event)),
+            Finished::Joined(event) => pass.joined.push((seat.loaded, seat.slice.step, event)),
             // Whoever ends the last of the others moves the request on.
             Finished::OthersOpen => seat.mark.note_over(cx.app, seat.day),
         }

@@ -1,5 +1,6 @@
 //! Hits in bounded memory, and a blob that takes more than one pass.
 
+mod abreast;
 mod joining;
 
 use std::collections::BTreeSet;
@@ -14,8 +15,9 @@ use tokio::sync::mpsc;
 
 use super::DayResult;
 use super::days::{Order, sources};
+use super::here::{Here, place};
 use super::needles::Needles;
-use super::progress::{Here, Progress, place};
+use super::progress::Progress;
 use super::scan::{Chunk, Customer, Ended, Found, Job, MIN_READ, News, scan_chunks};
 use crate::domain::{AppRef, Subject};
 use crate::search::Searcher;
